@@ -16,6 +16,8 @@ from __future__ import annotations
 import os
 import sys
 
+from keyfob.process.own_process import print_result
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -78,8 +80,8 @@ def token_without_engine(arguments: Sequence[str]) -> int | None:
     text = None if stored is None else _answer(account.rule, stored, accept)
     if text is None:
         return None
-    os.write(1, text.encode() + b"\n")
-    return 0
+    # If the output cannot be written, the engine's way says why.
+    return 0 if print_result(text.encode() + b"\n") else None
 
 
 def _fail(error: KeyfobError, accept: str) -> int:

@@ -5,21 +5,28 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import sys
+from contextlib import suppress
 from typing import Any
 
 import click
 
 from keyfob.cli import remedies
-from keyfob.core.errors import Fault, KeyfobError, Usage
+from keyfob.core.errors import Fault, KeyfobError, SettingWrong, Usage
 from keyfob.core.text import plain
 
 LINE_MOST = 4_000  # characters; a remedy may hold an address
 # Control characters that JSON lets stand, line separators, bidi marks, invisible ones, halves of a pair.
 _STEERING = re.compile(
     "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+
+_DISK = frozenset(
+    getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EIO", "EFBIG", "EROFS") if hasattr(errno, name)
 )
 
 
@@ -49,8 +56,36 @@ def of_bug(error: Exception) -> Fault:
     return Fault(f"Keyfob failed: {type(error).__name__}")
 
 
+def of_output(error: OSError) -> KeyfobError | None:
+    """A result that could not be printed, None for another error. Errors of files carry the file's name."""
+    if error.filename is not None or error.errno not in _DISK:
+        return None
+    return SettingWrong(
+        f"The output cannot be written: {error.strerror}",
+        code="file_unwritable",
+        remedy="Write it to another file or disk.",
+    )
+
+
+def settle_streams() -> None:
+    """What could not be written is dropped: the interpreter would report it again at its end, with an exit of
+    its own.
+    """
+    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+
+
 def report(error: KeyfobError, *, as_json: bool, extra: dict[str, Any] | None = None) -> int:
-    """Print the failure; returns the exit code."""
+    """Print the failure; returns the exit code. A stderr that takes nothing does not change it."""
+    with suppress(OSError):
+        _print(error, as_json=as_json, extra=extra)
+    return error.exit_code
+
+
+def _print(error: KeyfobError, *, as_json: bool, extra: dict[str, Any] | None) -> None:
     if as_json:
         document = {"code": error.code, "message": error.full_message(), "advice": str(error.advice)}
         document |= {"detail": error.detail}
@@ -58,7 +93,6 @@ def report(error: KeyfobError, *, as_json: bool, extra: dict[str, Any] | None = 
         print(json_text(document), file=sys.stderr)
     else:
         print(f"keyfob: {_line(error)}", file=sys.stderr)
-    return error.exit_code
 
 
 def _line(error: KeyfobError) -> str:

@@ -155,6 +155,17 @@ def main(
     """Run one command. `window` opens the desktop app, for a command that asks for it. Returns the exit code;
     never raises. stdout is empty unless it is 0.
     """
+    code = _run(argv, window, now, open_engine)
+    failure.settle_streams()
+    return code
+
+
+def _run(
+    argv: Sequence[str],
+    window: Callable[[Sequence[str]], int],
+    now: Callable[[], datetime],
+    open_engine: OpenEngine,
+) -> int:
     announce_waiting()
     session = Session(window, now, open_engine)
     # An option error is met before any option is parsed: the form of the failure must be known by then.
@@ -162,7 +173,11 @@ def main(
     extra: dict[str, Any] = {}
     try:
         try:
-            result = keyfob.main(args=list(argv), prog_name="keyfob", standalone_mode=False, obj=session)
+            try:
+                result = keyfob.main(args=list(argv), prog_name="keyfob", standalone_mode=False, obj=session)
+            except click.exceptions.NoArgsIsHelpError as error:
+                click.echo(error.format_message())
+                result = 0
             sys.stdout.flush()
             return result if isinstance(result, int) else 0
         finally:
@@ -179,9 +194,6 @@ def main(
         if not (session.json or wants_json):
             for line in error.lines:
                 session.note(line)
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
-        return 0
     except click.ClickException as error:
         known = failure.of_click(error)
     except (KeyboardInterrupt, click.Abort):
@@ -191,8 +203,10 @@ def main(
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
     except Exception as error:
-        log.exception("a command failed")
-        known = failure.of_bug(error)
+        unwritten = failure.of_output(error) if isinstance(error, OSError) else None
+        if unwritten is None:
+            log.exception("a command failed")
+        known = unwritten or failure.of_bug(error)
     return failure.report(known, as_json=session.json or wants_json, extra=extra)
 
 

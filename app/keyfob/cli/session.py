@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -130,8 +130,9 @@ class Session:
         click.echo(shown(text), color=None if colourful() else False)
 
     def note(self, text: str) -> None:
-        """Progress and advice, on stderr; as `say`."""
-        click.echo(shown(text), err=True, color=None if colourful() else False)
+        """Progress and advice, on stderr; as `say`. A stderr that takes nothing changes no result."""
+        with suppress(OSError):
+            click.echo(shown(text), err=True, color=None if colourful() else False)
 
     def exactly(self, text: str) -> None:
         """A result that a program reads, to the letter: a token, a path, a script."""

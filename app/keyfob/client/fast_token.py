@@ -13,6 +13,7 @@ from keyfob.client.connection import (
     announce_waiting,
     exchange,
 )
+from keyfob.process.own_process import print_result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,8 +60,8 @@ def fast_token(arguments: Sequence[str]) -> int | None:
         return None
     exit_code = headers.get("keyfob-exit", "")
     if status == 200:
-        os.write(1, body if body.endswith(b"\n") else body + b"\n")
-        return 0
+        # If the output cannot be written, the whole program says why.
+        return 0 if print_result(body if body.endswith(b"\n") else body + b"\n") else None
     if not exit_code.isdecimal():
         return None
     if exit_code == KEYCHAIN_EXIT and headers.get("keyfob-code") != "agent_locked":

@@ -52,6 +52,17 @@ def _open_standard_descriptors() -> None:
             setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
 
 
+def print_result(data: bytes) -> bool:
+    """Write to stdout. False if that cannot be written; a reader that has gone is none of our business."""
+    try:
+        os.write(1, data)
+    except BrokenPipeError:
+        pass
+    except OSError:
+        return False
+    return True
+
+
 def _leave_current_folder() -> None:
     """Takes the current folder, and what PYTHONPATH and PATH name relative to it, out of `sys.path` and PATH.
 
