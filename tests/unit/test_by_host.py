@@ -82,6 +82,15 @@ def test_git_gets_the_name_that_goes_with_the_token(
     assert told == f"username={name}\npassword={TOKEN}-of-{ref}\npassword_expiry_utc=1795176000\n"
 
 
+def test_a_key_may_go_with_another_name_than_a_sign_in(
+    accounts: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounts[3]["method"] = "api_key"
+    for user in ("", "x-token-auth@", "x-bitbucket-api-token-auth@"):
+        told = git(f"url=https://{user}bitbucket.org/a\n\n", monkeypatch)
+        assert told.startswith(f"username=x-bitbucket-api-token-auth\npassword={TOKEN}-of-bitbucket/bee\n")
+
+
 @pytest.mark.parametrize(
     "asked",
     [

@@ -97,7 +97,8 @@ def answer(
         lines.append(("ephemeral", "1"))  # not for other helpers to store
     else:
         entry = hosts.entry(account["provider"], "git") or {}
-        name = given.get("username") or entry.get("username") or asked.get("username") or account["label"]
+        usual = (account.get("method") == "api_key" and entry.get("key_username")) or entry.get("username")
+        name = given.get("username") or usual or asked.get("username") or account["label"]
         lines = [("username", name), ("password", token)]
     if found.get("expires_at"):
         from datetime import datetime

@@ -16,7 +16,16 @@ from keyfob.client import tokens
 from keyfob.tools.hosts import Account, ask_for, at, lacking, table
 
 # User names that tools and providers' documentation put next to a token, and that name no person.
-_NOBODY = ("__token__", "git", "oauth2", "token", "x-access-token", "x-oauth-basic", "x-token-auth")
+_NOBODY = (
+    "__token__",
+    "git",
+    "oauth2",
+    "token",
+    "x-access-token",
+    "x-bitbucket-api-token-auth",
+    "x-oauth-basic",
+    "x-token-auth",
+)
 
 
 def choose(
