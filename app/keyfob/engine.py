@@ -74,6 +74,7 @@ from keyfob.providers.catalogue import Catalogue, standard
 from keyfob.service.accounts.account_state import AccountState
 from keyfob.service.accounts.account_views import AccountViews
 from keyfob.service.accounts.accounts import Accounts
+from keyfob.service.accounts.aws_roles import AwsRoles
 from keyfob.service.accounts.disconnecting import Disconnector
 from keyfob.service.accounts.grant_store import GrantStore
 from keyfob.service.accounts.header_lines import header_lines
@@ -198,6 +199,7 @@ class Engine:
     doctor: Doctor
     presets: Presets
     reports: Reports
+    aws_roles: AwsRoles
     signer: Signer
     id_tokens: IdTokens
     consents: Consents
@@ -294,6 +296,7 @@ def build(ports: Ports) -> Engine:
         keeper=keeper,
         renewer=renewer,
         doctor=_doctor(ports, accounts, wiring),
+        aws_roles=AwsRoles(catalogue, runner, vault, clock),
         reports=Reports(catalogue, store, traces),
         presets=Presets(catalogue, runner, clients, own_presets, write_private),
         signer=Signer(accounts, keeper, contexts, env),

@@ -21,6 +21,7 @@ STEPS: dict[str, Callable[[], Path]] = {
     "botocore and HTTPie": python_tools.clients,
     "the oldest pip": python_tools.oldest_pip,
     "the newest pip": python_tools.newest_pip,
+    "the AWS CLI": python_tools.aws,
     "the go command": python_tools.go,
 }
 

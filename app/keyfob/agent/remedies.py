@@ -46,6 +46,9 @@ REMEDIES: Remedies = {
     "confidential client, add its https redirect with --redirect-uri.",
     "import_read_only": "Connect the account with Keyfob, which then uses a separate sign-in.",
     "import_provider_missing": "Add --provider ID.",
+    "role_unknown": "List your roles with `keyfob credential aws-roles[ {account}]`.",
+    "role_ambiguous": "Choose one with --account-id and --role. To list them, run `keyfob credential "
+    "aws-roles[ {account}]`.",
     # SignInNeeded
     "grant_ended": "Sign in again with `keyfob reconnect[ {account}]`.",
     "token_expired": "Sign in again with `keyfob reconnect[ {account}]`. The provider does not let Keyfob "

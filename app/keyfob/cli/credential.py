@@ -9,18 +9,25 @@ import json
 import os
 import re
 import sys
-from typing import Any
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from keyfob.cli import words
 from keyfob.cli.options import account_argument, json_option, pass_session
 from keyfob.cli.session import Session
 from keyfob.cli.token_source import header, hosts_of, id_token, lease
-from keyfob.core.errors import SettingWrong, Usage
+from keyfob.core.errors import NotFound, SettingWrong, Usage
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.core.times import to_rfc3339
 from keyfob.tools import hosts
+
+if TYPE_CHECKING:
+    from keyfob.core.account import Record
+    from keyfob.protocol.aws_portal import RoleKeys
 
 EXEC_API = "client.authentication.k8s.io"
 MOST_STATUS = 1024  # characters of a response's first line
@@ -113,19 +120,39 @@ def exec_api_version(info: str | None) -> str:
 
 @credential.command(short_help="Keys for AWS tools (credential_process).")
 @account_argument
+@click.option("--account-id", metavar="N", help="The AWS account of the role, of 12 digits.")
+@click.option("--role", metavar="NAME", help="The role (permission set) to take.")
 @json_option
 @pass_session
-def aws(session: Session, account: str) -> None:
+def aws(session: Session, account: str, account_id: str | None, role: str | None) -> None:
     """Print ACCOUNT's keys in the format of AWS's `credential_process`.
 
-    The account's key must be an AWS key pair: the JSON that `aws sts` prints, its `Credentials` object, or
-    ACCESSKEYID:SECRETKEY on one line.
+    For an account of AWS IAM Identity Center these are short-lived keys for a role. --account-id and --role
+    choose it; `keyfob credential aws-roles` lists your roles. If you have only one, you need not choose.
+
+    The key of any other account must be an AWS key pair: the JSON that `aws sts` prints, its `Credentials`
+    object, or ACCESSKEYID:SECRETKEY on one line.
 
     \b
     Example, in ~/.aws/config:
       [profile minio]
       credential_process = keyfob credential aws minio
+      [profile work]
+      credential_process = keyfob credential aws work --account-id 123456789012 --role ReadOnly
     """
+    record = _portal_account(session, account)
+    if record is not None:
+        choice = {"account_id": account_id, "role": role}
+        answer = session.finish(
+            lambda: session.engine.aws_roles.keys(record, _leasing(session, account), **choice)
+        )
+        session.exactly(json.dumps(_process_answer(answer)))
+        return
+    if account_id is not None or role is not None:
+        raise Usage(
+            f"{plain(account)} is not an account of AWS IAM Identity Center",
+            remedy="Leave out --account-id and --role.",
+        )
     found = lease(session, account)
     keys = aws_keys(found.token)
     if keys is None:
@@ -138,6 +165,61 @@ def aws(session: Session, account: str) -> None:
     if expires is not None:
         keys.setdefault("Expiration", expires)
     session.exactly(json.dumps({"Version": 1, **keys}))
+
+
+@credential.command("aws-roles", short_help="The roles of an AWS IAM Identity Center account.")
+@account_argument
+@json_option
+@pass_session
+def aws_roles(session: Session, account: str) -> None:
+    """List the roles that ACCOUNT of AWS IAM Identity Center can take, for `keyfob credential aws`.
+
+    \b
+    Example:
+      keyfob credential aws-roles work
+    """
+    record = _portal_account(session, account)
+    if record is None:
+        raise Usage(
+            f"{plain(account)} is not an account of AWS IAM Identity Center",
+            remedy="Connect one with `keyfob connect aws-iam-identity-center`.",
+        )
+    found = session.finish(lambda: session.engine.aws_roles.roles(record, _leasing(session, account)))
+    if session.json:
+        session.document({"roles": [asdict(each) for each in found]})
+        return
+    if not found:
+        session.say("You have no role in any AWS account.")
+        return
+    rows = [(each.account_id, each.account_name, each.role) for each in found]
+    for line in words.table(rows, ("ACCOUNT ID", "ACCOUNT", "ROLE")):
+        session.say(line)
+
+
+def _portal_account(session: Session, account: str) -> Record | None:
+    """The account, if it is one of AWS IAM Identity Center. An account of another computer, which only the
+    agent knows, is not.
+    """
+    try:
+        record = session.engine.accounts.resolve(account)
+    except NotFound:
+        return None
+    return record if session.engine.aws_roles.serves(record) else None
+
+
+def _leasing(session: Session, account: str) -> Callable[[Secret | None], Secret]:
+    """Gets the account's token from the agent, or in this process."""
+    return lambda rejected: lease(session, account, rejected=rejected).token
+
+
+def _process_answer(keys: RoleKeys) -> dict[str, Any]:
+    return {
+        "Version": 1,
+        "AccessKeyId": keys.access_key_id,
+        "SecretAccessKey": keys.secret_access_key.reveal(),
+        "SessionToken": keys.session_token.reveal(),
+        "Expiration": to_rfc3339(keys.expires_at),
+    }
 
 
 def aws_keys(key: Secret) -> dict[str, str] | None:

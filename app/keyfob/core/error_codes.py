@@ -58,6 +58,8 @@ ErrorCode = Literal[
     "key_with_loopback",
     "import_read_only",
     "import_provider_missing",
+    "role_unknown",
+    "role_ambiguous",
     # SignInNeeded
     "grant_ended",
     "token_expired",
@@ -220,6 +222,8 @@ CODES: Mapping[ErrorCode, Advice] = {
     "key_with_loopback": _F,
     "import_read_only": _F,
     "import_provider_missing": _F,
+    "role_unknown": _F,
+    "role_ambiguous": _F,
     # SignInNeeded
     "grant_ended": _S,
     "token_expired": _S,

@@ -16,6 +16,7 @@ from keyfob.core.methods import Method
 
 QuirkName = Literal[
     "dynamic_agent_client", "openrouter_keys", "mastodon_apps", "login_flow_v2", "state_in_token_request",
+    "aws_sso_oidc",
 ]  # fmt: skip
 # How the client comes about with a quirk: registered by the quirk's own
 # code, issued by the sign-in itself, or not needed.
@@ -56,6 +57,11 @@ QUIRKS: Mapping[QuirkName, Quirk] = MappingProxyType(
         "login_flow_v2": Quirk(
             "The server opens its own page, and returns an app password when Keyfob polls it (Nextcloud).",
             method="app_password",
+        ),
+        "aws_sso_oidc": Quirk(
+            "Requests and answers are JSON with names in camel case, the client is registered by AWS's own "
+            "RegisterClient, and the token gives short-lived keys for roles (AWS IAM Identity Center).",
+            client="registered",
         ),
         "state_in_token_request": Quirk(
             "The code exchange repeats the state of the authorization request (Claude)."

@@ -183,7 +183,12 @@ def identify(
         case "none":
             data: Mapping[str, Any] = claims or EMPTY
             if not claims:
-                return Identity(UNIDENTIFIED + grant.access.fingerprint()[:16])
+                # The preset may still have a word for the account, such as its server.
+                called = read_path(EMPTY, source.map.get("name", "="))
+                return Identity(
+                    UNIDENTIFIED + grant.access.fingerprint()[:16],
+                    name=plain(called, NAME_MOST) if called else None,
+                )
         case "id_token" if claims is not None:
             data = claims
         case "access_jwt":

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from keyfob.core.errors import SettingWrong
+from keyfob.core.errors import SettingWrong, Usage
 from keyfob.tools import edits
 from keyfob.tools.commands import command_of
 from keyfob.tools.setup import Option, Setup, SetupPlan, SetupRequest, block_edit, one_account
 from keyfob.tools.tool import Tool
+
+WORD = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)  # IAM's alphabet of names
 
 
 def plan(request: SetupRequest) -> SetupPlan:
@@ -19,8 +22,25 @@ def plan(request: SetupRequest) -> SetupPlan:
     head = "[default]" if profile == "default" else f"[profile {profile}]"
     if head in edits.without_block(request.read(path) or "", "aws").split("\n"):
         raise SettingWrong(f"{path} already has a profile {profile}", remedy="Choose another with --profile.")
-    lines = [head, f"credential_process = {command_of('keyfob')} credential aws {account.id}"]
+    choice = "".join(f" {option} {_checked(option, value)}" for option, value in _choice(request))
+    lines = [head, f"credential_process = {command_of('keyfob')} credential aws {account.id}{choice}"]
     return SetupPlan([block_edit(request, path, "aws", lines)], [f"Use it with: aws --profile {profile} …"])
+
+
+def _choice(request: SetupRequest) -> list[tuple[str, str]]:
+    """The options that choose a role of an AWS IAM Identity Center account, as `keyfob credential aws` takes
+    them.
+    """
+    given = (("--account-id", request.options.get("account_id")), ("--role", request.options.get("role")))
+    return [(option, value) for option, value in given if value]
+
+
+def _checked(option: str, value: str) -> str:
+    if not WORD.fullmatch(value):
+        raise Usage(
+            f"{value!r} is not a value of {option}", remedy="Copy it from `keyfob credential aws-roles`."
+        )
+    return value
 
 
 TOOL = Tool(
@@ -28,6 +48,10 @@ TOOL = Tool(
     Setup(
         "a profile for AWS tools",
         plan,
-        options=(Option("profile", "NAME", "the profile. Default: the account's label."),),
+        options=(
+            Option("profile", "NAME", "the profile. Default: the account's label."),
+            Option("account_id", "N", "aws: the AWS account of the role."),
+            Option("role", "NAME", "aws: the role to take."),
+        ),
     ),
 )

@@ -22,6 +22,7 @@ from keyfob.demo.trial import atproto, made_up
 from keyfob.demo.trial.shapes import person_in, put, token_answer
 from keyfob.demo.trial.wire import Asked, Given
 from keyfob.protocol.jws import published_jwk, sign
+from keyfob.protocol.oauth import sso_oidc
 from keyfob.protocol.oauth.device import GRANT_TYPE
 from keyfob.protocol.oauth.discovery import metadata_url
 
@@ -56,8 +57,8 @@ class PlayedProvider:
         self._key = key
         self._clock = clock
         self._handle = handle
-        self._asked: dict[str, str] = {}  # the parameters of the authorization request
-        self._pushed: dict[str, str] = {}
+        self._asked: Mapping[str, str] = {}  # the parameters of the authorization request
+        self._pushed: Mapping[str, str] = {}
         self._renewals = 0
         self.secrets: dict[str, str] = {}  # what was issued, and the placeholder that is shown for it
         self._routes = self._all_routes()
@@ -154,7 +155,7 @@ class PlayedProvider:
     # --- the browser ----------------------------------------------------------------------------------------
 
     def _authorize(self, asked: Asked) -> Given:
-        params = dict(parse_qsl(urlsplit(asked.url).query, keep_blank_values=True))
+        params: Mapping[str, str] = dict(parse_qsl(urlsplit(asked.url).query, keep_blank_values=True))
         if params.get("request_uri") == made_up.REQUEST_URI:
             params = self._pushed
         self._asked = params
@@ -172,36 +173,44 @@ class PlayedProvider:
         return _redirect(params.get("redirect_uri", ""), back)
 
     def _push(self, asked: Asked) -> Given:
-        self._pushed = _params(asked)
+        self._pushed = self._params(asked)
         return Given(201, {"request_uri": made_up.REQUEST_URI, "expires_in": 60})
 
     def _device(self, asked: Asked) -> Given:
-        self._asked = _params(asked)
+        self._asked = self._params(asked)
         page = f"{_origin(asked.url)}/device"
-        return Given(
-            json={
-                "device_code": made_up.DEVICE_CODE,
-                "user_code": made_up.USER_CODE,
-                "verification_uri": page,
-                "expires_in": 600,
-                "interval": 1,
-            }
-        )
+        answer = {
+            "device_code": made_up.DEVICE_CODE,
+            "user_code": made_up.USER_CODE,
+            "verification_uri": page,
+            "expires_in": 600,
+            "interval": 1,
+        }
+        return Given(json=sso_oidc.in_its_names(self._provider.quirks, answer))
 
     def _register(self, asked: Asked) -> Given:
         sent = (
-            _params(asked) if "json" not in asked.headers.get("content-type", "") else json.loads(asked.body)
+            self._params(asked)
+            if "json" not in asked.headers.get("content-type", "")
+            else json.loads(asked.body)
         )
+        if sso_oidc.QUIRK in self._provider.quirks:
+            client = {"client_id": made_up.CLIENT_ID, "client_secret": made_up.CLIENT_SECRET}
+            return Given(json=sso_oidc.in_its_names(self._provider.quirks, client))
         answer = {"client_id": made_up.CLIENT_ID, "client_id_issued_at": 0}
         for name in ("redirect_uris", "grant_types", "token_endpoint_auth_method", "scope"):
             if name in sent:
                 answer[name] = sent[name]
         return Given(201, answer)
 
+    def _params(self, asked: Asked) -> Mapping[str, str]:
+        """The parameters of a request under their names in RFC 6749."""
+        return sso_oidc.in_our_names(self._provider.quirks, _params(asked))
+
     # --- tokens ---------------------------------------------------------------------------------------------
 
     def _token(self, asked: Asked) -> Given:
-        params = _params(asked)
+        params = self._params(asked)
         kind = params.get("grant_type", "")
         if "openrouter_keys" in self._provider.quirks:
             person = person_in(self._provider.identity, standard=True)
@@ -348,7 +357,7 @@ class PlayedProvider:
 
     def _token_or_revoke(self, asked: Asked) -> Given:
         """For a provider that issues and revokes tokens at one address."""
-        return self._token(asked) if _params(asked).get("grant_type") in GRANTS else self._revoke(asked)
+        return self._token(asked) if self._params(asked).get("grant_type") in GRANTS else self._revoke(asked)
 
     def _revoke(self, asked: Asked) -> Given:
         body = asked.body + unquote(asked.url)

@@ -20,6 +20,7 @@ FRESH = {
     "nonce": "<nonce>",
     "code_challenge": "<PKCE challenge>",
     "code_verifier": "<PKCE verifier>",
+    "codeVerifier": "<PKCE verifier>",  # AWS writes names so
     "client_assertion": "<client assertion>",
 }
 KNOWN = {

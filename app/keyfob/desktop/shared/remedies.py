@@ -46,6 +46,8 @@ REMEDIES: Remedies = {
     "https redirect.",
     "import_read_only": "Connect the account with Keyfob, which then uses a separate sign-in.",
     "import_provider_missing": "Connect the account, and enter its key there.",
+    "role_unknown": "Choose another role.",
+    "role_ambiguous": "Choose one of them.",
     # SignInNeeded
     "grant_ended": "Sign in again with Reconnect.",
     "token_expired": "Sign in again with Reconnect. The provider does not let Keyfob renew this token.",

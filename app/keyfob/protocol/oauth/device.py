@@ -23,6 +23,7 @@ from keyfob.protocol.context import FlowContext, SignInResult
 from keyfob.protocol.effects import Effect, Flow, ShowCode, Step, Wait
 from keyfob.protocol.http.responses import NotStrictError, error_of, is_web_page, parse_object, read_first
 from keyfob.protocol.http.urls import fault_of, leads_inside
+from keyfob.protocol.oauth import sso_oidc
 from keyfob.protocol.oauth.authorize import finish
 from keyfob.protocol.oauth.token import receive, token_request
 from keyfob.protocol.oauth.token_answer import Answer
@@ -70,7 +71,8 @@ def _begin(ctx: FlowContext) -> Generator[Effect, Any, _Begun]:
         params["resource"] = ctx.resource
     request = token_request(ctx, params, "device", url=endpoint)
     response = yield from dpop.send(request, key=None, env=ctx.env)
-    answer = read_first(response, f"{provider.title}'s device authorization endpoint")
+    sent = read_first(response, f"{provider.title}'s device authorization endpoint")
+    answer = sso_oidc.in_our_names(provider.quirks, sent)
     code, user_code = answer.get("device_code"), answer.get("user_code")
     # Google and older servers write verification_url.
     page = answer.get("verification_uri", answer.get("verification_url"))

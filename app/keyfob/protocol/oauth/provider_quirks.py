@@ -25,6 +25,7 @@ from keyfob.protocol.effects import AwaitCallback, Expectation, Flow, Keep, Open
 from keyfob.protocol.http.responses import failure, read_json
 from keyfob.protocol.http.urls import safe, with_query
 from keyfob.protocol.identity import identify
+from keyfob.protocol.oauth import sso_oidc
 from keyfob.protocol.oauth.authorization_response import code_in
 from keyfob.protocol.oauth.register import Registered, register_mastodon
 
@@ -49,6 +50,8 @@ def own_registration(
     provider: Provider, server: Server, redirect_uri: str | None, scopes: Sequence[str]
 ) -> Flow[Registered] | None:
     """The registration of a client that a quirk has instead of RFC 7591."""
+    if sso_oidc.QUIRK in provider.quirks:
+        return sso_oidc.register(server, redirect_uri, scopes)
     if "mastodon_apps" not in provider.quirks:
         return None
     base = server.issuer or provider.issuer or ""

@@ -143,7 +143,10 @@ def _request(
             if body is not None:
                 headers["Content-Type"] = "application/x-www-form-urlencoded"
             request = Request("POST", endpoint, "revoke", headers, body)
-            return place_token(Api(), request, token, token_type=_scheme(ctx.dpop_key)), token
+            api = ctx.provider.api
+            # A header of the provider's own carries the token here too (AWS).
+            where = Api(placement="header", name=api.name) if api.placement == "header" else Api()
+            return place_token(where, request, token, token_type=_scheme(ctx.dpop_key)), token
         case "delete" if not _names_token(way):
             request = Request("DELETE", endpoint, "revoke", headers)
             placed = place_token(

@@ -19,6 +19,7 @@ from keyfob.core.words import Purpose
 from keyfob.protocol import dpop
 from keyfob.protocol.context import FlowContext
 from keyfob.protocol.effects import Flow, Keep
+from keyfob.protocol.oauth import sso_oidc
 from keyfob.protocol.oauth.client_auth import authenticate
 from keyfob.protocol.oauth.token_answer import Answer, given, given_by_unreadable, read_answer
 
@@ -42,7 +43,8 @@ def token_request(
             "{client_id}", ctx.client.client_id or ""
         )
     body, head = authenticate(ctx, params, headers, endpoint)
-    encoded = json.dumps(body) if as_json else urlencode(body)
+    named = sso_oidc.in_its_names(ctx.provider.quirks, body)
+    encoded = json.dumps(dict(named)) if as_json else urlencode(named)
     return Request("POST", endpoint, purpose, head, encoded.encode())
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # a command that only reads a token pays for what it imports
 
 Slot = Literal["a", "b"]
 SLOTS: tuple[Slot, Slot] = ("a", "b")
+ROLE_KEYS = "roles"  # the entry with keys that the account's token gave (AWS)
 
 
 def lock_name(key: str) -> str:
@@ -122,6 +123,8 @@ class GrantStore:
             self._vault.delete(f"{key}/{name}")
 
     def forget(self, key: str) -> None:
-        """Deletes both slots and the probe. Raises KeychainError; what was deleted stays deleted."""
-        for slot in (*SLOTS, "probe"):
+        """Deletes both slots, the probe and what the token gave. Raises KeychainError; what was deleted stays
+        deleted.
+        """
+        for slot in (*SLOTS, "probe", ROLE_KEYS):
             self._vault.delete(f"{key}/{slot}")
