@@ -301,3 +301,12 @@ def test_nothing_is_said_of_accounts_that_are_not_known_yet() -> None:
 def test_the_next_change_is_the_next_expiry() -> None:
     assert viewmodel.next_change([VIEWS["nexusmods"], VIEWS["bluesky"]], NOW) == NOW + timedelta(minutes=52)
     assert viewmodel.next_change([VIEWS["openai"]], NOW) is None
+
+
+def test_s86_the_page_of_an_account_without_tls_says_so() -> None:
+    safe = page.detail(VIEWS["github"], (), NOW, kept_in="Safe", zone=UTC)
+    assert "Unencrypted" not in safe.subtitle
+    assert not [value for name, value in safe.facts if name == "Connection"]
+    open_ = page.detail(replace(VIEWS["github"], unencrypted=True), (), NOW, kept_in="Safe", zone=UTC)
+    assert "Unencrypted" in open_.subtitle
+    assert ("Connection", "Unencrypted, on your own network") in open_.facts

@@ -156,14 +156,14 @@ def _registration(provider: Provider, method: Method, setting_port: int) -> Regi
     redirect, policy, client = provider.redirect, provider.policy, provider.client
     at = "your server" if cards.fits_any(provider) else provider.title
     if METHOD_FACTS[method].by_client:
-        page = _page(provider.client_credentials.create_at or policy.register_at, provider.inputs)
+        page = _page(provider.client_credentials.create_at or policy.register_at, provider.inputs_for(method))
         return Registration(at, page, provider.client_credentials.note or "", None, service=True)
     # A device code needs none, but the page wants one of every app that can also use the browser.
     named = redirect.registered and "oauth" in provider.methods
     listed = named and redirect.port == "list" and redirect.registered_port
     return Registration(
         at=at,
-        page=_page(policy.register_at, provider.inputs),
+        page=_page(policy.register_at, provider.inputs_for(method)),
         note=policy.register_note or "",
         redirect=redirect_uri(provider, setting_port) if named else None,
         also_ports=redirect.ports[1:] if listed else (),
@@ -177,7 +177,8 @@ def _key(provider: Provider) -> KeyForm:
     name, an = cards.key_words(provider)
     if key is None:
         return KeyForm(name, an, None, "", None)
-    return KeyForm(name, an, _page(key.create_at, provider.inputs), key.hint, key.pattern, key.api.second)
+    page = _page(key.create_at, provider.inputs_for("api_key"))
+    return KeyForm(name, an, page, key.hint, key.pattern, key.api.second)
 
 
 def _page(url: str | None, inputs: Sequence[Input]) -> str | None:
