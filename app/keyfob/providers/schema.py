@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import types
 from dataclasses import MISSING, dataclass, fields, is_dataclass
+from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from keyfob.core.limits import Limits, Meaning
@@ -46,6 +47,7 @@ def _keys(table: type[Any]) -> dict[str, Key]:
     }
 
 
+@cache
 def bare(kind: object) -> object:
     """The type without marks and without `| None`."""
     if get_origin(kind) is Annotated:
@@ -55,9 +57,10 @@ def bare(kind: object) -> object:
     return kind
 
 
-def limits(kind: object) -> list[Limits]:
+@cache
+def limits(kind: object) -> tuple[Limits, ...]:
     """The bounds on a type, outermost first."""
-    return [mark for mark in _marks(kind) if isinstance(mark, Limits)]
+    return tuple(mark for mark in _marks(kind) if isinstance(mark, Limits))
 
 
 def meanings(kind: object) -> list[str]:
