@@ -482,7 +482,13 @@ def test_s86_http_at_home_is_refused_until_it_is_allowed_for_that_host(engine: E
     assert call(engine, "request", "homeassistant", "GET", "http://nas.local:8123/x").code == 8
     assert call(engine, "request", "homeassistant", "GET", "http://homeassistant.local/x").code == 8
     assert {request.plain_host for request in sent} == {"homeassistant.local:8123"}
-    assert call(engine, "reconnect", "homeassistant", "--api-key-stdin", stdin="canary-2\n").code == 0
+    again = ("reconnect", "homeassistant", "--api-key-stdin")
+    assert call(engine, *again, stdin="canary-2\n").code == 0
+    assert engine.accounts.view("homeassistant").unencrypted
+    safe = ("--input", "server=https://homeassistant.local:8123")
+    assert call(engine, *again, *safe, stdin="canary-3\n").code == 0
+    assert (sent[-1].url, sent[-1].plain_host) == ("https://homeassistant.local:8123/api/config", None)
+    assert not engine.accounts.view("homeassistant").unencrypted
 
 
 def test_s86_a_browser_sign_in_and_its_renewal_stay_at_the_allowed_host(engine: Engine, world: World) -> None:

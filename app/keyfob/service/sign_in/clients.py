@@ -325,11 +325,13 @@ class Clients:
 
 
 def allowed_host(request: SignInRequest, record: Record | None) -> str | None:
-    """The host that the user allows without TLS, now or when the account was connected. Raises Usage if it
-    is none of the own network.
+    """The host that the user allows without TLS, now or when the account was connected, unless they now name
+    it with https. Raises Usage if it is none of the own network.
     """
     if request.allow_http is None:
-        return record.account.pin.plain_host if record else None
+        kept = record.account.pin.plain_host if record else None
+        named = (value.strip().lower() for value in request.inputs.values())
+        return None if any(value.startswith(f"https://{kept}") for value in named) else kept
     host = plain_host(request.allow_http.strip())
     if host is None:
         raise Usage(
