@@ -12,6 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from keyfob.core.access import GrantedAccess
 from keyfob.core.account import AccountView
+from keyfob.desktop.connect import sign_in_text
 from keyfob.desktop.connect.access_panel import AccessPanel
 from keyfob.desktop.connect.dialog import ConnectDialog
 from keyfob.desktop.connect.listener_thread import Threads
@@ -22,7 +23,7 @@ from keyfob.desktop.window import viewmodel
 from keyfob.desktop.window.main_window import MainWindow
 from keyfob.desktop.window.presenter import Presenter
 from keyfob.engine import Engine
-from keyfob.service.accounts.views import SignInRequest
+from keyfob.service.accounts.views import Progress, SignInRequest
 from support.fake_ports import NOW
 from support.samples import sample_views
 
@@ -193,7 +194,8 @@ def test_the_page_says_what_an_account_may_do(window: MainWindow, qtbot: QtBot) 
     view = replace(
         VIEWS["github"],
         scopes=("read:user", "repo", "admin:public_key"),
-        narrower_scopes=("delete_repo",),
+        narrower_scopes=("delete_repo", "gist"),
+        refused_access=(GrantedAccess("delete-repos", "Delete repositories", ("delete_repo",)),),
         base_scopes=("read:user",),
         access=(GrantedAccess("repo", "Read and write your repositories", ("repo",)),),
         more_access=True,
@@ -204,7 +206,7 @@ def test_the_page_says_what_an_account_may_do(window: MainWindow, qtbot: QtBot) 
         "", "See who you are", "read:user",
         "", "Read and write your repositories", "repo",
         "", "Other scopes", "admin:public_key",
-        "Requested but not granted: delete_repo",
+        "GitHub did not allow: Delete repositories, gist",
     ]  # fmt: skip
     asked: list[tuple[str, str]] = []
     window.account.asked.connect(lambda *what: asked.append(what))
@@ -212,6 +214,16 @@ def test_the_page_says_what_an_account_may_do(window: MainWindow, qtbot: QtBot) 
     assert asked == [("more_access", view.key)]
     shown(window, replace(view, more_access=False))
     assert not more(window).isVisible()
+
+
+def test_a_sign_in_that_brought_less_says_so_in_words() -> None:
+    account = replace(
+        VIEWS["github"],
+        narrower_scopes=("delete_repo",),
+        refused_access=(GrantedAccess("delete-repos", "Delete repositories", ("delete_repo",)),),
+    )
+    text = sign_in_text.success(Progress("done", "github", "GitHub", "device", account=account)).text
+    assert text == "GitHub · not allowed: Delete repositories"
 
 
 def test_without_words_of_the_preset_the_page_shows_scopes(window: MainWindow) -> None:

@@ -160,7 +160,7 @@ def test_a_token_that_stays_here_says_why(controller: AppController, engine: Eng
 
 def test_what_was_not_granted_is_named(controller: AppController, qtbot: QtBot) -> None:
     choose(controller, "github", qtbot)
-    assert controller.window.account.narrower.text() == "Requested but not granted: delete_repo"
+    assert controller.window.account.narrower.text() == "GitHub did not allow: Delete repositories"
     assert controller.window.account.narrower.isVisible()
     choose(controller, "nexusmods", qtbot)
     assert not controller.window.account.narrower.isVisible()

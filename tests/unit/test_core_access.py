@@ -6,7 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from keyfob.core.access import GrantedAccess, default_access, granted, missing, scopes_for, with_implied
+from keyfob.core.access import (
+    GrantedAccess,
+    default_access,
+    granted,
+    missing,
+    refused,
+    scopes_for,
+    with_implied,
+)
 from keyfob.core.methods import Method
 from keyfob.core.provider import Access, Provider
 from keyfob.core.resources import resources
@@ -108,3 +116,15 @@ def test_bundles_are_in_a_person_s_words(provider: Provider) -> None:
         assert not each.title.endswith(".")
         assert not any(":" in word or "_" in word for word in each.title.split()), "a title is no scope"
     assert not any(each.default and each.risky for each in provider.access)
+
+
+def test_a_bundle_that_was_asked_for_and_given_in_part_is_refused() -> None:
+    provider = Provider(
+        "p",
+        "P",
+        access=(Access("mail", "Mail", ("mail.read", "mail.send")), Access("files", "Files", ("files",))),
+    )
+    found = refused(provider, ("mail.read", "mail.send"), ("mail.read",))
+    assert [(each.id, each.title) for each in found] == [("mail", "Mail")]
+    assert refused(provider, ("mail.read", "files"), ("files",)) == (), "the bundle was not asked for whole"
+    assert refused(provider, ("files",), ("files",)) == ()

@@ -72,3 +72,13 @@ def granted(provider: Provider, scopes: Iterable[str]) -> tuple[GrantedAccess, .
 def missing(provider: Provider, asked: Iterable[str], scopes: Iterable[str]) -> tuple[str, ...]:
     """What was asked for and not granted, sorted."""
     return tuple(sorted(set(asked) - with_implied(provider, scopes)))
+
+
+def refused(provider: Provider, asked: Iterable[str], scopes: Iterable[str]) -> tuple[GrantedAccess, ...]:
+    """The bundles that were asked for as a whole and not granted as a whole."""
+    wanted, held = set(asked), with_implied(provider, scopes)
+    return tuple(
+        GrantedAccess(each.id, each.title, each.scopes)
+        for each in provider.access
+        if wanted.issuperset(each.scopes) and not held.issuperset(each.scopes)
+    )

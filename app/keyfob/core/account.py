@@ -328,9 +328,17 @@ class AccountView:
     # The preset's bundles that were granted; None: what was granted is not known.
     access: tuple[GrantedAccess, ...] | None = None
     more_access: bool = False  # the preset has bundles that this account has not
+    refused_access: tuple[GrantedAccess, ...] = ()  # the bundles that were asked for and not granted
     base_scopes: tuple[str, ...] = ()  # of its scopes, those that the preset always asks for
     unencrypted: bool = False  # its tokens travel without TLS, on the user's own network
     ended_hint: str = ""  # a possible reason why the provider ended the sign-in, if its age fits
+
+    @property
+    def refused_words(self) -> tuple[str, ...]:
+        """What was asked for and not granted: bundles by their titles, other scopes by name."""
+        bundled = {scope for each in self.refused_access for scope in each.scopes}
+        others = (scope for scope in self.narrower_scopes if scope not in bundled)
+        return (*(each.title for each in self.refused_access), *others)
 
     @property
     def holds_key(self) -> bool:

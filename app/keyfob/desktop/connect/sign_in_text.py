@@ -138,8 +138,8 @@ def success(progress: Progress, pictures: Mapping[str, str] = EMPTY) -> Success:
         parts.append("already in your list, signed in again")
     elif progress.reconnected:
         parts.append("signed in again")
-    if progress.narrower:
-        parts.append(f"without {', '.join(progress.narrower)}")
+    if account.refused_words:
+        parts.append(f"not allowed: {', '.join(account.refused_words)}")
     old = progress.recognised or progress.reconnected
     return Success(
         f"Connected as {name}",

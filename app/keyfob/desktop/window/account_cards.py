@@ -159,9 +159,9 @@ class AccessCard:
         """Show this account's access."""
         granted, missing, access = model.scopes, model.missing_scopes, model.access
         self.more.setVisible(model.can_ask_more)
-        if (granted, missing, access) == self._shown:
+        if (granted, missing, access, model.refused) == self._shown:
             return
-        self._shown = (granted, missing, access)
+        self._shown = (granted, missing, access, model.refused)
         self._heading.setText("What it may do" if access else "Permissions")
         for layout in (self._chips, self._column):
             while (item := layout.takeAt(0)) is not None:
@@ -178,8 +178,8 @@ class AccessCard:
         self._lines.setVisible(bool(access))
         self._box.setVisible(bool(not access and (granted or missing)))
         self._none.setVisible(not (access or granted or missing))
-        self.narrower.setText(f"Requested but not granted: {', '.join(missing)}")
-        self.narrower.setVisible(bool(missing))
+        self.narrower.setText(model.refused)
+        self.narrower.setVisible(bool(model.refused))
         self._box.updateGeometry()
 
     def _line(self, title: str, scopes: str) -> QWidget:

@@ -71,6 +71,9 @@ def detail(
         life=life(view, now, zone),
         scopes=view.scopes,
         missing_scopes=view.narrower_scopes,
+        refused=f"{view.provider_title} did not allow: {', '.join(view.refused_words)}"
+        if view.refused_words
+        else "",
         access=_access(view),
         can_ask_more=view.more_access and not busy,
         facts=_facts(view, now, kept_in, zone),

@@ -114,6 +114,7 @@ class Detail:
     life: LifeBar | None
     scopes: tuple[str, ...]
     missing_scopes: tuple[str, ...]
+    refused: str  # what was asked for and not granted, in a sentence; empty if nothing was
     access: tuple[tuple[str, str], ...]  # what tools may do: in words, and the scopes; empty: only the scopes
     can_ask_more: bool
     facts: tuple[tuple[str, str], ...]

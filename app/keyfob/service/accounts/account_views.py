@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from keyfob.core.access import granted, missing
+from keyfob.core.access import granted, missing, refused
 from keyfob.core.account import (
     NO_COLOR,
     Account,
@@ -108,6 +108,7 @@ class AccountViews:
             shareable=shareable(provider, record) if provider else True,
             narrower_scopes=missing(known, account.asked_scopes, record.scopes) if known else (),
             access=granted(known, record.scopes) if known else None,
+            refused_access=refused(known, account.asked_scopes, record.scopes) if known else (),
             base_scopes=tuple(each for each in record.scopes if known and each in known.scopes),
             more_access=known is not None and len(granted(known, record.scopes)) < len(known.access),
             issuer=account.pin.server.issuer,
