@@ -73,12 +73,19 @@ def main() -> int:
         from keyfob.saver import main as grant_saver
 
         return grant_saver()
+    if "_KEYFOB_COMPLETE" in os.environ:
+        from keyfob.completion_fast_path import complete_account
+
+        code = complete_account(os.environ)
+        if code is not None:
+            return code
     # A shell that completes starts `keyfob` bare as well, with its question in this variable.
     if not arguments and "_KEYFOB_COMPLETE" not in os.environ:
         return _window()
     from keyfob.cli.main import main as command
+    from keyfob.completion_fast_path import known_accounts
 
-    return command(arguments, _open_window)
+    return command(arguments, _open_window, known_accounts=known_accounts)
 
 
 def _window() -> int:

@@ -71,6 +71,9 @@ CASES = [
     ("keyfob connect codeb", "codeberg"),
     ("keyfob wire kub", "kubectl"),
     ("keyfob exec work", "workshop/alice"),
+    ("keyfob exec workshop -- basenam", "basename"),
+    ("keyfob events --account work", "workshop/alice"),
+    ("keyfob import netr", "netrc"),
     ("keyfob settings set callb", "callback_port"),
     ("keyfob settings set theme da", "dark"),
 ]

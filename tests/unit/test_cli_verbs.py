@@ -563,7 +563,9 @@ def test_completion_scripts_name_the_program(shell: str) -> None:
     assert "_KEYFOB_COMPLETE" in ran.out
 
 
-def test_completion_knows_verbs_accounts_and_options(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_completion_knows_verbs_accounts_and_options(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     def complete(line: str) -> set[str]:
         words = line.split(" ")
         monkeypatch.setenv("_KEYFOB_COMPLETE", "bash_complete")
@@ -576,6 +578,17 @@ def test_completion_knows_verbs_accounts_and_options(engine: Engine, monkeypatch
     assert complete("keyfob zz") <= {""}
     assert complete("keyfob token g") == {"github/aldis-k", "google/work@example.org"}
     assert "--min-life" in complete("keyfob token --m")
+    assert "github/aldis-k" in complete("keyfob events --account git")
+    assert "repo" in complete("keyfob connect github --access ")
+    assert "repo" in complete("keyfob reconnect github/aldis-k --access r")
+    assert complete("keyfob connect github --scope read:u") == {"read:user"}
+    assert complete("keyfob connect nobody --scope ") <= {""}
+    assert complete("keyfob import net") == {"netrc"}
+    (tmp_path / "deploy").touch(mode=0o755)
+    (tmp_path / "dep.txt").touch(mode=0o644)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert complete("keyfob exec github -- dep") == {"deploy"}
+    assert complete("keyfob exec git") == {"github/aldis-k"}
     assert os.environ["COMP_WORDS"]
 
 

@@ -17,8 +17,9 @@ from pathlib import Path
 import click
 
 from keyfob.cli import env_file
+from keyfob.cli.completing import complete_exec
 from keyfob.cli.masking import run_masked
-from keyfob.cli.options import complete_accounts, pass_session
+from keyfob.cli.options import pass_session
 from keyfob.cli.session import Session
 from keyfob.cli.token_source import Lease, lease
 from keyfob.core.errors import Usage
@@ -61,7 +62,7 @@ class _Exec(click.Command):
     nargs=-1,
     type=click.UNPROCESSED,
     metavar="ACCOUNT[=VAR]... -- COMMAND [ARG]...",
-    shell_complete=complete_accounts,
+    shell_complete=complete_exec,
 )
 @pass_session
 def execute(session: Session, words: tuple[str, ...], files: tuple[Path, ...], mask: bool) -> int:

@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from keyfob.cli import remedies, words
+from keyfob.cli.completing import complete_source
 from keyfob.cli.options import json_option, pass_session
 from keyfob.cli.session import Session
 from keyfob.core.errors import KeychainError, KeyfobError, SettingWrong, SignInEnded
@@ -33,7 +34,7 @@ WAYS = {
 
 
 @click.command("import", short_help="Move keys and accounts from other tools' files.")
-@click.argument("source", required=False, metavar="[SOURCE]")
+@click.argument("source", required=False, metavar="[SOURCE]", shell_complete=complete_source)
 @click.option(
     "--file", "path", type=click.Path(path_type=Path), help="The file to read. SOURCE then names its format."
 )

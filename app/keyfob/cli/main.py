@@ -151,23 +151,19 @@ def main(
     window: Callable[[Sequence[str]], int],
     now: Callable[[], datetime] = utc_now,
     open_engine: OpenEngine = open_engine,
+    known_accounts: Callable[[], Sequence[str]] | None = None,
 ) -> int:
-    """Run one command. `window` opens the desktop app, for a command that asks for it. Returns the exit code;
-    never raises. stdout is empty unless it is 0.
+    """Run one command. `window` opens the desktop app, for a command that asks for it. `known_accounts`: the
+    accounts' ids, for completion; from the engine if it is None. Returns the exit code; never raises. stdout
+    is empty unless it is 0.
     """
-    code = _run(argv, window, now, open_engine)
+    code = _run(argv, Session(window, now, open_engine, known_accounts))
     failure.settle_streams()
     return code
 
 
-def _run(
-    argv: Sequence[str],
-    window: Callable[[Sequence[str]], int],
-    now: Callable[[], datetime],
-    open_engine: OpenEngine,
-) -> int:
+def _run(argv: Sequence[str], session: Session) -> int:
     announce_waiting()
-    session = Session(window, now, open_engine)
     # An option error is met before any option is parsed: the form of the failure must be known by then.
     wants_json = "--json" in list(argv)[: list(argv).index("--") if "--" in argv else None]
     extra: dict[str, Any] = {}

@@ -16,6 +16,7 @@ from click.shell_completion import CompletionItem
 from keyfob.cli.session import Session
 from keyfob.core.errors import KeyfobError, Usage
 from keyfob.core.methods import METHODS, Method
+from keyfob.core.provider import Provider
 from keyfob.core.text import plain
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -95,14 +96,39 @@ def complete_accounts(context: click.Context, _: click.Parameter, incomplete: st
     """The ids of connected accounts that begin with `incomplete`; none if they cannot be read."""
     session = context.find_object(Session)
     try:
-        views = session.engine.accounts.views() if session else []
+        ids = session.account_ids() if session else []
     except (KeyfobError, OSError):
         return []  # a shell's prompt is not a place for an error
+    return [CompletionItem(plain(each)) for each in ids if each.startswith(incomplete)]
+
+
+def _chosen_preset(context: click.Context) -> Provider | None:
+    """The preset of the provider or account that the line names before what is completed."""
+    session = context.find_object(Session)
+    # click leaves the arguments unread if the line ends with an option that lacks its value.
+    named = context.params.get("provider") or context.params.get("account") or next(iter(context.args), "")
+    try:
+        return session.engine.providers.get(str(named).partition("/")[0]) if session and named else None
+    except (KeyfobError, OSError):
+        return None
+
+
+def _complete_access(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    preset = _chosen_preset(context)
+    bundles = preset.access if preset else ()
     return [
-        CompletionItem(view.id, help=plain(view.name or "", 60))
-        for view in views
-        if view.id.startswith(incomplete)
+        CompletionItem(each.id, help=plain(each.title, 60))
+        for each in bundles
+        if each.id.startswith(incomplete)
     ]
+
+
+def _complete_scopes(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    preset = _chosen_preset(context)
+    if preset is None:
+        return []
+    scopes = dict.fromkeys([*preset.scopes, *(scope for each in preset.access for scope in each.scopes)])
+    return [CompletionItem(plain(each)) for each in scopes if each.startswith(incomplete)]
 
 
 def _complete_providers(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -148,12 +174,13 @@ def sign_in_options(function: Callable[..., None]) -> Callable[..., None]:
         (
             click.option("--method", type=click.Choice(METHODS),
                 help="How to sign in. Default: the provider's first method."),
-            click.option("--access", "access", multiple=True, metavar="NAME",
+            click.option("--access", "access", multiple=True, metavar="NAME", shell_complete=_complete_access,
                 help="What tools may do with the account, such as repo. Repeatable. `keyfob providers show` "
                      "lists the names. Default: those marked as default."),
-            click.option("--scope", "scopes", multiple=True, metavar="S",
+            click.option("--scope", "scopes", multiple=True, metavar="S", shell_complete=_complete_scopes,
                 help="Also request this scope. Repeatable."),
             click.option("--only-scope", "only_scopes", multiple=True, metavar="S",
+                shell_complete=_complete_scopes,
                 help="Request this scope instead of all others. Repeatable."),
             click.option("--input", "inputs", multiple=True, metavar="NAME=VALUE",
                 help="A value that the provider needs, such as instance=example.org."),

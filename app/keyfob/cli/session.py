@@ -96,10 +96,12 @@ class Session:
         window: Callable[[Sequence[str]], int],
         now: Callable[[], datetime] = utc_now,
         open_engine: OpenEngine = open_engine,
+        known_accounts: Callable[[], Sequence[str]] | None = None,
     ) -> None:
         self.window = window
         self.now = now
         self.open_engine = open_engine
+        self._known_accounts = known_accounts
         self.json = False
         self._engine: Engine | None = None
         self._stdin_for: str | None = None
@@ -110,6 +112,12 @@ class Session:
         if self._engine is None:
             self._engine = self.open_engine()
         return self._engine
+
+    def account_ids(self) -> Sequence[str]:
+        """For completion. Raises a KeyfobError, OSError."""
+        if self._known_accounts is not None:
+            return self._known_accounts()
+        return [view.id for view in self.engine.accounts.views()]
 
     def close(self) -> None:
         """Ends the engine, once; `exec` does so before it becomes another program."""
