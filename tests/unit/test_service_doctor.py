@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from keyfob.adapters.store.settings_file import SettingsFile
 from keyfob.adapters.system.clock import now
-from keyfob.adapters.system.doctor_checks import _clock
+from keyfob.adapters.system.doctor_checks import _clock, checks_of
+from keyfob.adapters.vault.memory import MemoryVault
 from keyfob.core.account import Pin
 from keyfob.core.errors import SettingWrong, Transient
 from keyfob.core.finding import Finding
 from keyfob.core.http import Request, Response
 from keyfob.core.provider import Endpoints, Server
-from keyfob.engine import Engine
+from keyfob.engine import Engine, build
+from keyfob.process.home import open_home
 from keyfob.service.doctor import ORDER
 from keyfob.tools.edits import BEGIN, END
-from support.fake_ports import NOW, ScriptedTransport
+from support.fake_ports import NOW, ScriptedTransport, fake_ports
 from support.sample_engine import sample_engine
 from support.samples import sample_views
 
@@ -164,19 +168,130 @@ def test_the_plan_keeps_the_order_and_names_only_presets_of_ours(tmp_path: Path)
     assert [step.provider for step in steps if step.name == "provider"] == ["github", "nexusmods"]
 
 
-@pytest.mark.parametrize("kept", [True, False])
-def test_a_tool_whose_settings_another_program_changed(tmp_path: Path, kept: bool) -> None:
-    engine, _ = checked(tmp_path, answers())
-    assert found(engine)["tools"].level == "note"
-    file = tmp_path / ".gitconfig"
-    ours = f"{BEGIN.format(tool='git')}\n{END.format(tool='git')}\n"
-    file.write_text(ours if kept else "", "utf-8")
+def wire_git(engine: Engine, file: Path, text: str) -> None:
+    """As if `keyfob wire git` had written this file."""
+    file.write_text(text, "utf-8")
     notes = {"git": {"files": {str(file): {"digest": "0", "existed": True, "backup": None}}, "told": {}}}
     engine.home.state.mkdir(parents=True, exist_ok=True)
     (engine.home.state / "wired.json").write_text(json.dumps(notes), "utf-8")
+
+
+def ours(*lines: str) -> str:
+    return "".join(f"{line}\n" for line in (BEGIN.format(tool="git"), *lines, END.format(tool="git")))
+
+
+def on_path(folder: Path, *programs: str) -> dict[str, str]:
+    """The environment of a user whose PATH has these programs alone."""
+    folder.mkdir(exist_ok=True)
+    for name in programs:
+        (folder / name).write_text("#!/bin/sh\n")
+        (folder / name).chmod(0o755)
+    return {"PATH": str(folder)}
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_tool_whose_settings_another_program_changed(tmp_path: Path, kept: bool) -> None:
+    environment = on_path(tmp_path / "bin", "git-credential-keyfob")
+    engine = build(fake_ports(tmp_path, environment=environment))
+    assert found(engine)["tools"].level == "note"
+    wire_git(engine, tmp_path / ".gitconfig", ours() if kept else "")
     line = found(engine)["tools"]
     if kept:
         assert (line.level, line.text) == ("ok", "git is ready")
     else:
         assert (line.level, line.code, line.facts) == ("warn", "setup_changed", {"name": "git"})
         assert line.text == "Another program changed the settings of git"
+
+
+def test_a_tool_whose_helper_is_not_there_is_a_warning(tmp_path: Path) -> None:
+    environment = on_path(tmp_path / "bin")
+    engine = build(fake_ports(tmp_path, environment=environment))
+    wire_git(engine, tmp_path / ".gitconfig", ours('\thelper = "keyfob"'))
+    line = found(engine)["tools"]
+    assert (line.level, line.code, line.facts) == ("warn", "helper_missing", {"name": "git"})
+    assert line.text == "git runs git-credential-keyfob, which is not there"
+    on_path(tmp_path / "bin", "git-credential-keyfob")
+    assert found(engine)["tools"].level == "ok"
+    gone = tmp_path / "old" / "git-credential-keyfob"
+    wire_git(engine, tmp_path / ".gitconfig", ours(f'\thelper = "{gone}"'))
+    assert found(engine)["tools"].text == f"git runs {gone}, which is not there"
+    on_path(gone.parent, gone.name)
+    assert found(engine)["tools"].level == "ok"
+
+
+Standing = Mapping[str, Any] | None
+
+
+def of_this_computer(folder: Path, settings: str, agent: Callable[[], Standing]) -> dict[str, Finding]:
+    """The checks of the real adapters that need neither the network nor a keychain."""
+    home = open_home({"KEYFOB_HOME": str(folder / "home")})
+    (home.config / "settings.json").write_text(settings, "utf-8")
+    ports = fake_ports(folder)
+    checks = checks_of(
+        home,
+        SettingsFile(home.config / "settings.json"),
+        MemoryVault(),
+        ports.store,
+        ports.presets,
+        ScriptedTransport(None),
+        lambda: agent() and {"home": home.id, **(agent() or {})},
+    )
+    names = ("keychain", "settings", "agent", "consent", "log")
+    return {name: replace(check(), name=name) for name, check in checks if name in names}
+
+
+RUNNING = {
+    "version": "1.2", "pid": 4711, "window": False, "vault": "keychain", "vault_open": True, "locked": False,
+}  # fmt: skip
+
+
+def test_settings_that_this_version_does_not_know_are_named(tmp_path: Path) -> None:
+    lines = of_this_computer(tmp_path, '{"theme": "dark", "zzz": 1, "yyy": 2}', lambda: None)
+    line = lines["settings"]
+    assert (line.level, line.ok, line.code) == ("warn", True, "setting_faulty")
+    assert line.text == "Settings are valid. This version does not know zzz, yyy"
+    assert of_this_computer(tmp_path, '{"theme": "dark"}', lambda: None)["settings"].level == "ok"
+
+
+def test_the_log_is_named(tmp_path: Path) -> None:
+    line = of_this_computer(tmp_path, "{}", lambda: None)["log"]
+    assert line.text == str(tmp_path / "home" / "log" / "keyfob.log")
+    assert line.public == "", "a report has no path"
+
+
+@pytest.mark.parametrize(
+    ("settings", "agent", "level"),
+    [
+        ("{}", None, "ok"),
+        ('{"named_app_consent": true}', None, "warn"),
+        ('{"named_app_consent": true}', RUNNING, "warn"),
+        ('{"named_app_consent": true}', RUNNING | {"window": True}, "ok"),
+    ],
+)
+def test_consent_without_a_window_is_a_warning(
+    tmp_path: Path, settings: str, agent: Standing, level: str
+) -> None:
+    line = of_this_computer(tmp_path, settings, lambda: agent)["consent"]
+    assert (line.level, line.ok) == (level, True)
+
+
+@pytest.mark.parametrize(
+    ("agent", "level", "text"),
+    [
+        (None, "note", "Not running; commands work without it"),
+        (RUNNING, "ok", "Running (version 1.2, process 4711)"),
+        (RUNNING | {"window": True}, "ok", "The app (version 1.2, process 4711)"),
+        (RUNNING | {"locked": True}, "warn", "Locked. Tools get no tokens"),
+    ],
+)
+def test_the_agent_says_how_it_stands(tmp_path: Path, agent: Standing, level: str, text: str) -> None:
+    line = of_this_computer(tmp_path, "{}", lambda: agent)["agent"]
+    assert (line.level, line.text) == (level, text)
+
+
+def test_an_agent_that_does_not_answer_is_a_failure(tmp_path: Path) -> None:
+    def silent() -> Standing:
+        raise Transient("The agent does not answer", code="agent_silent")
+
+    with pytest.raises(Transient):  # the doctor makes a failing line of it
+        of_this_computer(tmp_path, "{}", silent)

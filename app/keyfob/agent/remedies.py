@@ -178,6 +178,7 @@ REMEDIES: Remedies = {
     "install 'keyfob[jq]').",
     "setup_changed": "To set it up again, run `keyfob wire[ {name}]`.",
     "service_unavailable": "Start the agent yourself with `keyfob agent`.",
+    "helper_missing": "Add the folder of the keyfob command to PATH, or run `keyfob wire[ {name}]` again.",
     # PeerFault
     "protocol_violation": "Try again. If the problem continues, report it to the provider.",
     "state_mismatch": "Start the sign-in again in one browser window.",

@@ -166,6 +166,7 @@ ErrorCode = Literal[
     "jq_missing",
     "setup_changed",
     "service_unavailable",
+    "helper_missing",
     # PeerFault
     "protocol_violation",
     "state_mismatch",
@@ -330,6 +331,7 @@ CODES: Mapping[ErrorCode, Advice] = {
     "jq_missing": _F,
     "setup_changed": _F,
     "service_unavailable": _F,
+    "helper_missing": _F,
     # PeerFault
     "protocol_violation": _B,
     "state_mismatch": _B,

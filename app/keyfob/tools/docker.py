@@ -67,5 +67,6 @@ TOOL = Tool(
         undo,
         options=(HOST,),
         programs=("docker", "podman", "skopeo"),
+        helper="docker-credential-keyfob",
     ),
 )

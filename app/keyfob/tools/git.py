@@ -75,7 +75,12 @@ def _recognized(text: str, body: Mapping[str, Any] | None) -> bool:
 
 TOOL = Tool(
     "git",
-    Setup("clone, fetch and push over https", plan, options=(HOST,)),
+    Setup(
+        "clone, fetch and push over https",
+        plan,
+        options=(HOST,),
+        helper="git-credential-keyfob",
+    ),
     (
         Format(
             "git-credentials",

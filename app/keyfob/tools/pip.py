@@ -90,5 +90,6 @@ TOOL = Tool(
         "package indexes that need a password",
         plan,
         options=(Option("shim_dir", "DIR", "where to put the `keyring` command."),),
+        helper=None,
     ),
 )

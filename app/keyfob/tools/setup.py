@@ -71,6 +71,7 @@ class Setup:
     undo: Undo | None = None
     options: tuple[Option, ...] = ()
     programs: tuple[str, ...] | None = None  # that use it; None: the one of the tool's name
+    helper: str | None = "keyfob"  # the program of Keyfob that the tool runs; None: pip's own `keyring`
 
 
 def block_edit(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from keyfob.core.finding import Finding
+from keyfob.core.text import plain
 from keyfob.tools.wiring import Wiring
 
 
@@ -17,6 +18,11 @@ def tools_finding(wiring: Wiring) -> Finding:
         parts.append(f"Another program changed the settings of {_and(changed)}")
         text = ". ".join(parts)
         return Finding("tools", True, text, "warn", "setup_changed", {"name": changed[0]}, public=count)
+    for tool in ready:
+        missing = wiring.missing_helper(tool)
+        if missing is not None:
+            text = f"{tool} runs {plain(missing, 160)}, which is not there"
+            return Finding("tools", True, text, "warn", "helper_missing", {"name": tool}, public=count)
     if not ready:
         return Finding("tools", True, "You have not set up a tool with keyfob wire", "note")
     return Finding("tools", True, f"{_all(ready)} ready", public=count)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +19,7 @@ from keyfob.core.account import AccountView
 from keyfob.core.errors import SettingWrong
 from keyfob.ports import BACKUP_SUFFIX, OutputOf, ToolFiles, file_changed
 from keyfob.process.home import write_private
+from keyfob.process.own_process import find_program
 from keyfob.tools import edits
 from keyfob.tools.edits import Change
 from keyfob.tools.registry import SETUPS
@@ -108,6 +110,19 @@ class Wiring:
         return (
             "wired" if all(self._has_ours(tool, Path(name), notes) for name in notes["files"]) else "changed"
         )
+
+    def missing_helper(self, tool: str) -> str | None:
+        """The program that a tool is set up to run and that is not there: its path, or its name if no folder
+        of the PATH has it. Raises SettingWrong.
+        """
+        helper, notes = SETUPS[tool].helper, self.notes(tool)
+        if helper is None or notes is None or not notes["files"]:
+            return None
+        for name in notes["files"]:
+            named = re.search(rf"(/[^\s\"']*/{re.escape(helper)})(?![\w-])", self._text(Path(name)) or "")
+            if named is not None:
+                return None if Path(named[1]).exists() else named[1]
+        return None if find_program(helper, self._environment.get("PATH")) else helper
 
     def _has_ours(self, tool: str, path: Path, notes: Mapping[str, Any]) -> bool:
         data = self._files.read(path)

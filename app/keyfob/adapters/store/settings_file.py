@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,11 @@ class SettingsFile:
             raise self._faulty(f"{error.message} ({self.path.name}{_line_of(text, error.detail)})") from None
         self._good = settings
         return settings
+
+    def unknown(self) -> Sequence[str]:
+        """The names in the file that this version does not know. Raises SettingWrong as `load`."""
+        known = Settings().to_mapping()
+        return [name for name in self._parsed(self._text()) if name not in known]
 
     def save(self, settings: Settings, was: Settings | None = None) -> None:
         """On disk before it returns. Writes what differs from `was`, or everything without it; other keys

@@ -25,9 +25,11 @@ from keyfob.core.errors import KeyfobError, SettingWrong
 from keyfob.core.finding import Finding
 from keyfob.core.hosts import is_loopback
 from keyfob.core.http import Request
+from keyfob.core.text import plain
 from keyfob.core.words import FindingName
 from keyfob.ports import AccountStore, Transport, Vault
 from keyfob.process.home import Home, socket_path
+from keyfob.process.log import FILE
 from keyfob.process.own_process import find_program
 from keyfob.providers.catalogue import Catalogue
 
@@ -61,6 +63,8 @@ def checks_of(
         ("proxy", _proxy),
         ("ca", _authorities),
         ("agent", lambda: _agent(home, agent)),
+        ("consent", lambda: _consent(settings, agent)),
+        ("log", lambda: Finding("log", True, str(home.log / FILE))),
     )
 
 
@@ -103,6 +107,11 @@ def _keychain(home: Home, settings: SettingsFile, vault: Vault, agent: AskAgent)
 
 def _settings(settings: SettingsFile) -> Finding:
     settings.load()
+    unknown = settings.unknown()
+    if unknown:
+        names = ", ".join(plain(name, 40) for name in unknown)
+        text = f"Settings are valid. This version does not know {names}"
+        return Finding("settings", True, text, "warn", "setting_faulty", public=f"{len(unknown)} unknown")
     return Finding("settings", True, "Settings are valid")
 
 
@@ -225,6 +234,19 @@ def _authorities() -> Finding:
     if count == 0 and not folder.capath and not file:
         return Finding("ca", False, "The system trusts no certificate authority", "fail", "ca_missing")
     return Finding("ca", True, f"From the system{', and SSL_CERT_FILE' if file else ''}")
+
+
+def _consent(settings: SettingsFile, agent: AskAgent) -> Finding:
+    if not settings.current().named_app_consent:
+        return Finding("consent", True, "Not asked about")
+    try:
+        status = agent() or {}
+    except KeyfobError:
+        status = {}
+    if status.get("window"):
+        return Finding("consent", True, "Keyfob's window asks you about new ones")
+    text = "No window is open to ask you about new ones, so they get no tokens"
+    return Finding("consent", True, text, "warn", "consent_refused")
 
 
 def _of_this_home(home: Home, agent: AskAgent) -> Mapping[str, Any]:

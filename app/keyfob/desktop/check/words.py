@@ -22,11 +22,13 @@ TITLES: Mapping[FindingName, str] = {
     "presets": "Providers",
     "agent": "Agent",
     "tools": "Tools",
+    "consent": "Connected programs",
+    "log": "Log",
 }
 GROUPS: tuple[tuple[str, tuple[FindingName, ...]], ...] = (
     ("This computer", ("keychain", "callback_port", "browser", "clock", "ca", "tray")),
     ("Network and providers", ("proxy", "network", "provider")),
-    ("Keyfob and your tools", ("settings", "store", "presets", "agent", "tools")),
+    ("Keyfob and your tools", ("settings", "store", "presets", "agent", "tools", "consent", "log")),
 )
 # What a failure means.
 EFFECTS: Mapping[FindingName, str] = {
@@ -44,6 +46,8 @@ EFFECTS: Mapping[FindingName, str] = {
     "presets": "A provider that you added is not in the list of providers.",
     "agent": "Your tools cannot ask Keyfob for tokens.",
     "tools": "Keyfob cannot check your tools.",
+    "consent": "Programs that you have not allowed get no tokens.",
+    "log": "Keyfob cannot write down what happens.",
 }
 SIGNED_OUT = "Your tools do not get a token for this account until you sign in."
 CHANGED = "The tool may not get tokens from Keyfob until you set it up again."

@@ -162,6 +162,7 @@ REMEDIES: Remedies = {
     "jq_missing": "Install Keyfob with its extra jq.",
     "setup_changed": "To set it up again, press Repair in Check everything.",
     "service_unavailable": "Keep Keyfob open. It does the same work as the agent.",
+    "helper_missing": "Install Keyfob again, or undo the tool's setup.",
     # PeerFault
     "protocol_violation": "Try again. If the problem continues, report it to the provider.",
     "state_mismatch": "Start the sign-in again in one browser window.",
