@@ -9,6 +9,7 @@ from _shots.registry import scene
 from _shots.stage import GOOGLE, NEXUS
 from keyfob.core.account import AccountView
 from keyfob.core.errors import KeychainError, SettingWrong
+from support.sample_engine import change
 from support.samples import NOW, D, H
 from support.scripted_provider import Someone
 
@@ -45,6 +46,19 @@ def wide(stage: Stage) -> QWidget:
 def access(stage: Stage) -> QWidget:
     """What tools may do, in words; the provider gave less than was asked for."""
     return sized(stage, "github", 980, 720)
+
+
+@scene("account-unencrypted")
+def unencrypted(stage: Stage) -> QWidget:
+    """A server at home that the user allowed without TLS."""
+    engine = stage.engine()
+    account = engine.accounts.resolve("nexusmods").account
+    change(
+        engine, "nexusmods", account=replace(account, pin=replace(account.pin, plain_host="nas.local:8123"))
+    )
+    app = stage.app(engine)
+    stage.choose(app, "nexusmods")
+    return app.window
 
 
 @scene("account-least")

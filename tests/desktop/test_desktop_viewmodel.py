@@ -309,4 +309,4 @@ def test_s86_the_page_of_an_account_without_tls_says_so() -> None:
     assert not [value for name, value in safe.facts if name == "Connection"]
     open_ = page.detail(replace(VIEWS["github"], unencrypted=True), (), NOW, kept_in="Safe", zone=UTC)
     assert "Unencrypted" in open_.subtitle
-    assert ("Connection", "Unencrypted, on your own network") in open_.facts
+    assert ("Connection", "Unencrypted (http)") in open_.facts

@@ -182,7 +182,7 @@ def _facts(
     if view.grant_ends_at and view.status != "disconnected":
         out.append(("Sign-in ends", time_words.moment(view.grant_ends_at, now, zone)))
     if view.unencrypted:
-        out.append(("Connection", "Unencrypted, on your own network"))
+        out.append(("Connection", "Unencrypted (http)"))
     if view.status != "disconnected":
         out.append(("Kept in", kept_in))
     return tuple(out)
