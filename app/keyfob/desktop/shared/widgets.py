@@ -257,20 +257,16 @@ class Scroller(QScrollArea):
             layout.setContentsMargins(margins)
 
 
-class Switch(QCheckBox):
-    """A check box drawn as a switch; for assistive technology still a check box."""
+class _Drawn(QCheckBox):
+    """A check box that we draw: pressed anywhere in it, and by Return as by Space."""
 
     def __init__(self, theme: Theme, name: str) -> None:
         super().__init__()
         self._theme = theme
         self.setAccessibleName(name)
 
-    def sizeHint(self) -> QSize:
-        """Room for the track and its focus ring."""
-        return QSize(self._theme.px(42), self._theme.px(26))
-
     def hitButton(self, _at: object) -> bool:
-        """Anywhere in it: the whole switch can be pressed."""
+        """Anywhere in it."""
         return True
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -279,6 +275,14 @@ class Switch(QCheckBox):
             self.click()
         else:
             super().keyPressEvent(event)
+
+
+class Switch(_Drawn):
+    """A check box drawn as a switch; for assistive technology still a check box."""
+
+    def sizeHint(self) -> QSize:
+        """Room for the track and its focus ring."""
+        return QSize(self._theme.px(42), self._theme.px(26))
 
     def paintEvent(self, _event: object) -> None:
         """Draw the track, the knob and the focus ring."""
@@ -304,29 +308,17 @@ class Switch(QCheckBox):
         painter.end()
 
 
-class Check(QCheckBox):
-    """A check box, drawn by us. `locked`: it is ticked and cannot be changed."""
+class Check(_Drawn):
+    """A square check box. `locked`: it is ticked and cannot be changed."""
 
     def __init__(self, theme: Theme, name: str, *, locked: bool = False) -> None:
-        super().__init__()
-        self._theme, self._locked = theme, locked
-        self.setAccessibleName(name)
+        super().__init__(theme, name)
+        self._locked = locked
         self.setEnabled(not locked)
 
     def sizeHint(self) -> QSize:
         """Room for the box and its focus ring."""
         return QSize(self._theme.px(24), self._theme.px(24))
-
-    def hitButton(self, _at: object) -> bool:
-        """Anywhere in it."""
-        return True
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Return switches it, as Space does: it never presses a dialog's button instead."""
-        if event.key() in RETURNS:
-            self.click()
-        else:
-            super().keyPressEvent(event)
 
     def paintEvent(self, _event: object) -> None:
         """Draw the box, the check or the lock, and the focus ring."""
