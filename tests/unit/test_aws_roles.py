@@ -51,12 +51,12 @@ def engine(
     return build(fake_ports(tmp_path, transport=ScriptedTransport(answer), clock=clock, vault=vault))
 
 
-def connect(engine: Engine, *, account: str | None = None) -> None:
+def connect(engine: Engine, *, account: str | None = None, label: str | None = "work") -> None:
     request = SignInRequest(
         "aws-iam-identity-center",
         "device",
         account=account,
-        label=None if account else "work",
+        label=None if account else label,
         inputs={"start_url": START_URL, "region": "eu-west-1"},
     )
     engine.sign_in.run(engine.sign_in.begin(request), lambda _job, _name: None)
@@ -86,6 +86,12 @@ def test_a_sign_in_registers_a_client_and_is_renewed(engine: Engine, aws: AwsSer
     with pytest.raises(KeyfobError) as ended:
         engine.accounts.renew(record.account.key)
     assert ended.value.code == "grant_ended"
+
+
+def test_without_a_label_the_account_is_called_after_its_portal(engine: Engine) -> None:
+    connect(engine, label=None)
+    (record,) = engine.store.records()
+    assert record.account.id == "aws-iam-identity-center/my-company.awsapps.com-start"
 
 
 def test_keys_for_a_role_are_kept_until_shortly_before_their_end(

@@ -129,6 +129,7 @@ def test_a_label_is_always_a_label(text: str) -> None:
 
 def test_labels_are_what_people_expect() -> None:
     assert label_from("Alice Müller") == "alice-muller"
+    assert label_from("https://acme.example/start") == "acme.example-start"
     assert label_from("work@Example.org") == "work@example.org"
     assert label_from("日本") == "account"
 

@@ -11,6 +11,7 @@ import unicodedata
 
 # Overrides and isolates can make "moc.elgoog" read as "google.com".
 _BIDI = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_SCHEME = re.compile(r"^https?://", re.IGNORECASE)
 _LABEL_STRIP = re.compile(r"[^a-z0-9._@-]+")
 
 
@@ -48,6 +49,7 @@ def label_from(text: str) -> str:
 
 
 def label_in(text: str) -> str:
-    """As `label_from`, empty if nothing of the text can stand in a label."""
-    folded = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    """As `label_from`, empty if nothing of the text can stand in a label. An address loses its scheme."""
+    bare = _SCHEME.sub("", text, count=1)
+    folded = unicodedata.normalize("NFKD", bare).encode("ascii", "ignore").decode().lower()
     return _LABEL_STRIP.sub("-", folded).strip("-.")[:64].rstrip("-.")
