@@ -38,13 +38,17 @@ class GitHub:
     """GitHub's addresses for signing in with a code. `refuses`: the user presses Cancel."""
 
     refuses = False
+    description = REFUSED["error_description"]
 
     def __call__(self, request: Request) -> Response:
         answers: dict[str, Any] = {"whoami": PERSON}
         if request.url.endswith("/device/code"):
             return self._json(DEVICE)
         if request.purpose == "device":
-            return self._json(REFUSED if self.refuses else TOKEN, 400 if self.refuses else 200)
+            return self._json(
+                {**REFUSED, "error_description": self.description} if self.refuses else TOKEN,
+                400 if self.refuses else 200,
+            )
         return self._json(answers[request.purpose])
 
     def _json(self, body: Any, status: int = 200) -> Response:
@@ -62,11 +66,12 @@ def engine(tmp_path: Path, github: GitHub, monkeypatch: pytest.MonkeyPatch) -> E
     return build(fake_ports(tmp_path, transport=ScriptedTransport(github)))
 
 
-def sign_in(engine: Engine) -> None:
+def sign_in(engine: Engine, *, account: str | None = None) -> None:
     request = SignInRequest(
         "github",
         "device",
-        label="my-own-label",
+        account=account,
+        label=None if account else "my-own-label",
         client_id="Iv1.0123456789abcdef",
         client_secret=Secret("secret-of-app"),
     )
@@ -123,6 +128,16 @@ def test_a_sign_in_that_failed_keeps_the_provider_s_words_without_what_names_som
     assert "AADSTS70000" in found["last_sign_in"]["words"]
     assert "failed: declined" in text
     assert "Provider's words:" in text
+
+
+def test_a_failed_sign_in_to_an_account_does_not_name_its_person(engine: Engine, github: GitHub) -> None:
+    sign_in(engine)
+    github.refuses = True
+    github.description = "Alice Wonder has left example.org"
+    with pytest.raises(KeyfobError):
+        sign_in(engine, account="github/my-own-label")
+    found, _ = reports(engine)
+    assert found["last_sign_in"]["words"] == "access_denied: [removed] has left [removed].[removed]"
 
 
 def test_a_request_that_was_not_answered_is_in_the_report(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def report(session: Session, provider: str) -> None:
     the preset, how each request of the last sign-in was answered, and what happened to the accounts.
 
     The report has no token, name, e-mail address, subject, label or input. From the provider's own words,
-    everything is removed that could be one. Read it before you send it.
+    everything that looks like one is removed. Read the report before you send it.
 
     \b
     Example:

@@ -19,7 +19,7 @@ from keyfob.core.text import plain
 from keyfob.core.times import to_rfc3339
 from keyfob.ports import AccountStore
 from keyfob.providers.catalogue import Catalogue
-from keyfob.service.sign_in.trace import WORDS_MOST, Traces
+from keyfob.service.sign_in.trace import WORDS_MOST, Traces, words_about
 
 EVENTS_MOST = 30
 
@@ -59,7 +59,9 @@ class Reports:
 
     def _account(self, record: Record) -> dict[str, Any]:
         error = record.last_error
-        words = None if error is None else plain(scrubbed(error.detail, _known(record)), WORDS_MOST)
+        words = (
+            None if error is None else plain(scrubbed(error.detail, words_about(record.account)), WORDS_MOST)
+        )
         return {
             "method": record.account.method,
             "status": status_word(record.status),
@@ -82,10 +84,3 @@ def _event(event: LoggedEvent) -> dict[str, Any]:
 
 def _seconds(start: datetime | None, end: datetime | None) -> int | None:
     return None if start is None or end is None else round((end - start).total_seconds())
-
-
-def _known(record: Record) -> list[str]:
-    """What is known of the person and of the account's server."""
-    account = record.account
-    own = (account.subject, account.name, account.email, account.label, account.pin.client_id)
-    return [*(value for value in own if value), *account.pin.inputs.values()]

@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from keyfob.core.account import Account
 from keyfob.core.errors import KeyfobError
 from keyfob.core.http import Request, Response
 from keyfob.core.scrubbed import scrubbed
 from keyfob.core.text import plain
 from keyfob.core.times import to_rfc3339
-from keyfob.ports import Clock, NamedValues
+from keyfob.ports import AccountStore, Clock
 from keyfob.protocol.http.responses import NotStrictError, error_of, parse_object
 from keyfob.service.accounts.views import Progress
 from keyfob.service.runner import watched
@@ -65,7 +66,7 @@ class Trace:
             self.stages.append(progress.stage)
 
     def to_json(self, method: str, error: KeyfobError | None, known: Iterable[str]) -> dict[str, Any]:
-        """The sign-in as it is kept. `known`: what was entered, which no word of the provider may repeat."""
+        """The sign-in as it is kept. `known`: what was entered and what is known of the accounts."""
         document: dict[str, Any] = {
             "at": to_rfc3339(self.begun),
             "method": method,
@@ -77,6 +78,12 @@ class Trace:
             document["code"] = error.code
             document["words"] = plain(scrubbed(error.detail or self._words, known), WORDS_MOST)
         return document
+
+
+def words_about(account: Account) -> list[str]:
+    """What is known of an account's person and server: no report may repeat it."""
+    own = (account.subject, account.name, account.email, account.label, account.pin.client_id)
+    return [*(value for value in own if value), *account.pin.inputs.values()]
 
 
 def field_names(response: Response) -> list[str]:
@@ -105,7 +112,7 @@ def _words_of(response: Response) -> str:
 class Traces:
     """The last sign-in of each provider. Thread-safe. Raises the store's Fault."""
 
-    def __init__(self, store: NamedValues, clock: Clock) -> None:
+    def __init__(self, store: AccountStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 
@@ -125,9 +132,17 @@ class Traces:
             forget()
             request, progress = attempt.request, attempt.progress
             entered = [*request.inputs.values(), request.client_id or "", request.label or ""]
-            text = json.dumps(trace.to_json(progress.method, failure, entered))
             # It matters less than the sign-in: on a full disk it is missing, and that is all.
-            quietly(lambda: self._store.write(_NAMES + progress.provider, text))
+            quietly(lambda: self._keep(progress, trace, failure, entered))
+
+    def _keep(
+        self, progress: Progress, trace: Trace, failure: KeyfobError | None, entered: list[str]
+    ) -> None:
+        accounts = [each.account for each in self._store.records()]
+        theirs = [each for each in accounts if each.provider == progress.provider]
+        known = [*entered, *(word for account in theirs for word in words_about(account))]
+        text = json.dumps(trace.to_json(progress.method, failure, known))
+        self._store.write(_NAMES + progress.provider, text)
 
     def last(self, provider_id: str) -> dict[str, Any] | None:
         """The last sign-in at this provider; None if none is known."""
