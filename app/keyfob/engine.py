@@ -99,6 +99,7 @@ from keyfob.service.events import EventBus
 from keyfob.service.new_presets import Presets
 from keyfob.service.provider_checks import ProviderChecks
 from keyfob.service.reports import Reports
+from keyfob.service.resource_servers import ResourceServers
 from keyfob.service.runner import Runner
 from keyfob.service.sign_in.account_entries import AccountEntries
 from keyfob.service.sign_in.api_key import ApiKeySignIn
@@ -198,6 +199,7 @@ class Engine:
     renewer: Renewer
     doctor: Doctor
     presets: Presets
+    resource_servers: ResourceServers
     reports: Reports
     aws_roles: AwsRoles
     signer: Signer
@@ -265,6 +267,7 @@ def build(ports: Ports) -> Engine:
         keeper, schedule, disconnector, store, events, clock, lambda job: ports.spawn(job, "renewal")
     )
     renewer.first = recovery.describe_older
+    presets = Presets(catalogue, runner, clients, own_presets, write_private)
     wiring = Wiring(
         ports.home.state,
         ports.tool_files,
@@ -298,7 +301,8 @@ def build(ports: Ports) -> Engine:
         doctor=_doctor(ports, accounts, wiring),
         aws_roles=AwsRoles(catalogue, runner, vault, clock),
         reports=Reports(catalogue, store, traces),
-        presets=Presets(catalogue, runner, clients, own_presets, write_private),
+        presets=presets,
+        resource_servers=ResourceServers(catalogue, presets, runner),
         signer=Signer(accounts, keeper, contexts, env),
         id_tokens=IdTokens(accounts, keeper, contexts, env.now),
         consents=Consents(store, settings, clock, ports.spawn),

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -25,6 +23,7 @@ from keyfob.adapters.system.keys import new_key
 from keyfob.client import tokens
 from support.agent_rig import AgentRig, short_folder, unix
 from support.loopback_api import Api, Seen, rig_with_api, serving
+from support.mcp_server import mcp_server
 
 pytestmark = pytest.mark.network
 
@@ -247,52 +246,23 @@ def test_the_mcp_sdk_calls_a_tool_of_a_protected_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A real MCP server with bearer tokens (RFC 6750), and the SDK's client. The first token is refused."""
-    import uvicorn
     from mcp import Client
     from mcp.client.streamable_http import streamable_http_client
-    from mcp.server.auth.provider import AccessToken
-    from mcp.server.auth.settings import AuthSettings
-    from mcp.server.mcpserver import MCPServer
-    from pydantic import AnyHttpUrl
 
     seen: list[str] = []
 
-    class Verifier:
-        async def verify_token(self, token: str) -> AccessToken | None:
-            seen.append(token)
-            if token != "access-2":
-                return None
-            return AccessToken(token=token, client_id="app", scopes=[], resource=f"{base}/mcp")
+    def scopes_of(token: str, resource: str) -> list[str] | None:
+        seen.append(token)
+        return [] if token == "access-2" else None
 
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()  # the client may connect before the server's thread has begun
-        base = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server = MCPServer(
-            "notes",
-            token_verifier=Verifier(),
-            auth=AuthSettings(
-                issuer_url=AnyHttpUrl("https://id.example.org"),
-                resource_server_url=AnyHttpUrl(f"{base}/mcp"),
-                validate_token_resource=True,
-            ),
-        )
-
-        @server.tool()
-        def shout(text: str) -> str:
-            """The text in capitals."""
-            return text.upper()
-
-        running = uvicorn.Server(uvicorn.Config(server.streamable_http_app(), log_config=None))
-        thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        rig = rig_with_api(tmp_path, base)
+    with mcp_server("https://id.example.org", scopes_of) as url:
+        rig = rig_with_api(tmp_path, url.removesuffix("/mcp"))
         rig.grants.save("key-1", replace(rig.held(), expires_at=None, generation=2))
 
         async def main() -> str:
             async with (
                 httpx2.AsyncClient(auth=keyfob.Httpx2Auth("example"), timeout=30) as http,
-                Client(streamable_http_client(f"{base}/mcp", http_client=http)) as client,
+                Client(streamable_http_client(url, http_client=http)) as client,
             ):
                 result = await client.call_tool("shout", {"text": "fine"})
                 return str(result.content[0].text)
@@ -302,8 +272,6 @@ def test_the_mcp_sdk_calls_a_tool_of_a_protected_server(
             tokens.forget()
             assert asyncio.run(main()) == "FINE"
             tokens.forget()
-        running.should_exit = True
-        thread.join(20)
     assert seen[0] == "access-1"
     assert set(seen[1:]) == {"access-2"}
     assert rig.server.log == ["refresh"]

@@ -184,6 +184,7 @@ REMEDIES: Remedies = {
     "state_mismatch": "Start the sign-in again in one browser window.",
     "issuer_mismatch": "Check the provider's address. Another server answered.",
     "metadata_invalid": "Check the provider's address. If it is correct, report the problem to the provider.",
+    "resource_mismatch": "Check the address.[ If {server} is the same server, use that address instead.]",
     "id_token_invalid": "Try again. If the problem continues, report it to the provider.",
     "subject_mismatch": "Your browser may still be signed in as somebody else: sign out there, then sign in "
     "as the person that this account belongs to. Or connect the other account as a new one.",

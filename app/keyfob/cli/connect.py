@@ -8,6 +8,7 @@ from keyfob.cli.options import SignInOptions, json_option, pass_session, provide
 from keyfob.cli.session import Session
 from keyfob.cli.signing_in import print_result, request_for, sign_in
 from keyfob.core.errors import Transient
+from keyfob.core.provider import Provider
 from keyfob.core.text import label_from, plain
 
 
@@ -20,7 +21,8 @@ from keyfob.core.text import label_from, plain
 @json_option
 @pass_session
 def connect(session: Session, provider: str, label: str | None, options: SignInOptions) -> None:
-    """Sign in to PROVIDER and keep the account connected.
+    """Sign in to PROVIDER and keep the account connected. PROVIDER is an id from `keyfob providers list`, or
+    the address of a server that names its authorization server, such as an MCP server.
 
     Opens the provider's page in your browser, waits until you have signed in, and saves the tokens in your
     keychain. Keyfob then renews them automatically. Press Ctrl-C to cancel (exit 6).
@@ -35,8 +37,10 @@ def connect(session: Session, provider: str, label: str | None, options: SignInO
       keyfob connect mastodon --input instance=fosstodon.org
       keyfob connect openai --method api_key --api-key-stdin < key.txt
       keyfob connect google --client-id 123.apps.example --no-browser
+      keyfob connect https://mcp.example.com/mcp
     """
-    preset = session.engine.providers.get(provider)
+    at = provider if "://" in provider else None
+    preset = session.engine.providers.get(provider) if at is None else _preset_at(session, at, options)
     request = request_for(session, preset, options, label=label)
     try:
         view = sign_in(session, request)
@@ -47,6 +51,8 @@ def connect(session: Session, provider: str, label: str | None, options: SignInO
             ) from error
         raise
     print_result(session, view, again=False)
+    if at is not None and not session.json:
+        session.note(f"To use it in an MCP client, run: keyfob wire mcp {view.id} --server NAME")
     if label is not None and view.label != label_from(label):
         # Another label would be another id, which tools may ask for by now.
         session.note(
@@ -54,3 +60,16 @@ def connect(session: Session, provider: str, label: str | None, options: SignInO
             f"{plain(label, 64)}."
         )
         session.note(f"To change the label, run: keyfob rename {view.id} {label_from(label)}")
+
+
+def _preset_at(session: Session, url: str, options: SignInOptions) -> Provider:
+    """The preset for the server at this address: one that is there already, or a new one."""
+    servers = session.engine.resource_servers
+    known = servers.known(url)
+    if known is not None:
+        return known
+    settings = session.engine.settings.load()
+    added = session.finish(lambda: servers.add(url, client_id=options.client_id, settings=settings))
+    session.note(f"{plain(added.provider.title, 120)} signs in at {plain(added.provider.issuer, 200)}")
+    session.note(f"Added {added.provider.id}: {added.path}")
+    return added.provider

@@ -30,6 +30,7 @@ KEY_AUTH = "private_key_jwt"
 WANTED = ("openid", "profile", "email", "offline_access")
 
 Write = Callable[[Path, bytes], None]
+Found = tuple[str | None, Server]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class NewPreset:
     register: bool = False
     methods: tuple[Method, ...] = ()
     scopes: tuple[str, ...] = ()
+    usual_scopes: bool = True  # those that OpenID Connect needs, if `scopes` is empty
     redirect_host: RedirectHost = "127.0.0.1"
     redirect_port: int | None = None
     redirect_path: str = "/callback"
@@ -79,9 +81,10 @@ class Presets:
         self._folder = folder
         self._write = write
 
-    def add(self, new: NewPreset) -> Added:
-        """Discover, judge, write. Raises Usage, SettingWrong `preset_faulty` or `endpoint_unsafe`, PeerFault
-        if the server's metadata is not what it should be, Transient, KeychainError.
+    def add(self, new: NewPreset, found: Found | None = None) -> Added:
+        """Discover, judge, write. `found`: what `server` returned, if it was asked already. Raises Usage,
+        SettingWrong `preset_faulty` or `endpoint_unsafe`, PeerFault if the server's metadata is not what it
+        should be, Transient, KeychainError.
         """
         path = self._folder / f"{new.id}{SUFFIX}"
         if not new.id or Path(path.name).stem != new.id:
@@ -94,7 +97,7 @@ class Presets:
             raise Usage(f"{KEY_AUTH} uses a key, not a client secret", code="secret_not_used")
         if new.client_id is None and not new.register:
             raise Usage("The client id is missing", code="client_id_missing")
-        kind, server = self._server(new)
+        kind, server = found or self.server(new)
         text = to_toml(_table(new, kind, server), comment="Written by keyfob providers.")
         faults = self._catalogue.check(text.encode())
         if faults:
@@ -130,7 +133,7 @@ class Presets:
     def metadata(self, issuer: str) -> Server | None:
         """What the server says about itself; None if it has no discovery document. Raises as `add`."""
         try:
-            _, server = self._server(NewPreset("asked", issuer=issuer))
+            _, server = self.server(NewPreset("asked", issuer=issuer))
         except PeerFault as error:
             if error.code != "metadata_invalid":
                 raise
@@ -147,8 +150,8 @@ class Presets:
                 code="file_unwritable",
             ) from error
 
-    def _server(self, new: NewPreset) -> tuple[str | None, Server]:
-        """How the metadata was found (`openid`, `oauth`, None) and the server it describes."""
+    def server(self, new: NewPreset) -> Found:
+        """How the metadata was found (`openid`, `oauth`, None) and its server. Raises as `add`."""
         given = Endpoints(**{name: new.endpoints.get(name) for name in ENDPOINTS})
         if new.issuer is None:
             if not new.endpoints:
@@ -179,7 +182,7 @@ def _table(new: NewPreset, kind: str | None, server: Server) -> dict[str, object
     supported = server.scopes_supported
     speaks_openid = kind == "openid" or (supported is not None and "openid" in supported)
     scopes = new.scopes
-    if not scopes and speaks_openid:
+    if not scopes and new.usual_scopes and speaks_openid:
         scopes = tuple(s for s in WANTED if s == "openid" or (supported and s in supported))
     secret, by_key = new.client_secret is not None, new.client_auth == KEY_AUTH
     fixed = new.redirect_port is not None and new.redirect_port > 0
@@ -247,6 +250,7 @@ def _identity(new: NewPreset, server: Server, openid: bool) -> dict[str, object]
     fields = {"subject": new.subject_field} if new.subject_field else {}
     if new.whoami_url:
         return {"source": "request", "url": new.whoami_url, "map": fields or {"subject": "sub|id"}}
-    if server.endpoints.userinfo_endpoint is not None:
+    # A token for a resource is not for the userinfo endpoint, unless the scope openid makes it one for both.
+    if server.endpoints.userinfo_endpoint is not None and (openid or new.resource is None):
         return {"source": "userinfo", "map": fields}
     return {"source": "id_token" if openid else "none", "map": fields}

@@ -4,7 +4,8 @@
 // outlives the test run. `/control/…` is for tests alone: lifetimes, counts, revocation, outages, clients.
 //
 // Environment, all optional: ACCESS_TTL, REFRESH_TTL, CODE_TTL, DEVICE_TTL, ID_TTL (seconds), PORT,
-// DPOP_NONCES=0 (ask for no nonces), PAR_REQUIRED=1, ROTATE=0.
+// DPOP_NONCES=0 (ask for no nonces), PAR_REQUIRED=1, ROTATE=0, RESOURCE_SCOPES (tokens for any resource, RFC 8707,
+// with these scopes, separated by spaces).
 
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -21,6 +22,7 @@ const ttl = {
   IdToken: env('ID_TTL', 3600),
 };
 const behaviour = { rotate: process.env.ROTATE !== '0', nonces: process.env.DPOP_NONCES !== '0' };
+const resourceScopes = process.env.RESOURCE_SCOPES ?? '';
 let counts = {};
 const outages = new Map(); // path -> { status, left, headers, body }
 
@@ -161,7 +163,7 @@ const configuration = {
   clockTolerance: 0,
   cookies: { keys: [randomBytes(16).toString('hex')] },
   claims: { openid: ['sub'], profile: ['name', 'preferred_username'], email: ['email', 'email_verified'] },
-  scopes: ['openid', 'offline_access', 'profile', 'email'],
+  scopes: ['openid', 'offline_access', 'profile', 'email', ...resourceScopes.split(' ').filter(Boolean)],
   findAccount: async (ctx, sub) => ({ accountId: sub, claims: async () => people(sub) }),
   issueRefreshToken: async (ctx, client) => client.grantTypeAllowed('refresh_token'),
   expiresWithSession: async () => false,
@@ -192,6 +194,12 @@ const configuration = {
     registration: { enabled: true, initialAccessToken: false },
     registrationManagement: { enabled: true, rotateRegistrationAccessToken: false },
     revocation: { enabled: true },
+    ...(resourceScopes && {
+      resourceIndicators: {
+        enabled: true,
+        getResourceServerInfo: () => ({ scope: resourceScopes, accessTokenFormat: 'opaque' }),
+      },
+    }),
     rpInitiatedLogout: { enabled: false },
   },
 };

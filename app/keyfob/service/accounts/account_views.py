@@ -138,7 +138,9 @@ def hosts_of(provider: Provider, account: Account) -> tuple[str, ...]:
     An entry for all hosts below a name is left out: tools keep and compare whole hosts.
     """
     server, api = account.pin.server, api_of(provider, account.method)
-    named = [api.base, provider.api.base, server.issuer, server.endpoints.authorization_endpoint]
+    named = [api.base, provider.api.base]
+    if account.pin.resource is None or not api.base:  # else the token is for that API alone (RFC 8707)
+        named += [server.issuer, server.endpoints.authorization_endpoint]
     hosts = [urlsplit(url).netloc.lower() for url in named if url]
     named_hosts = (*hosts, *api.hosts, *provider.api.hosts)
     return tuple(dict.fromkeys(host for host in named_hosts if host and not is_suffix(host)))

@@ -199,7 +199,7 @@ def _origins(record: Record, provider: Provider) -> Iterator[str]:
     source = key.identity if key is not None else provider.identity
     named = [api.base, *(f"https://{host}" for host in api.hosts)]
     named += [source.url, provider.test.url if provider.test and key is None else None]
-    if key is None:
+    if key is None and source.source != "none":
         named.append(pinned.userinfo_endpoint)
     for url in named:
         if url is not None and fault_of(url, plain_host=provider.plain_host) is None:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from keyfob.core.account import Account, Pin
 from keyfob.core.grant import Grant
-from keyfob.core.methods import Method
+from keyfob.core.methods import Method, holds_key
 from keyfob.core.provider import Provider, Server
 from keyfob.core.text import label_from
 from keyfob.protocol.context import FlowContext
@@ -43,7 +43,7 @@ def account_of(
         or identity.username
         or identity.email
         or identity.name
-        or identity.subject
+        or _subject(identity.subject, ready.method)
     )
     return Account(
         key=key,
@@ -59,6 +59,13 @@ def account_of(
         asked_scopes=context.scopes,
         created_at=created_at,
     )
+
+
+def _subject(subject: str, method: Method) -> str:
+    """A word to type, for a provider that does not say who signed in."""
+    if subject.startswith(UNIDENTIFIED):
+        return "key" if holds_key(method) else "account"
+    return subject
 
 
 def grant_ends(provider: Provider, outcome: SignInOutcome, now: datetime) -> datetime | None:
