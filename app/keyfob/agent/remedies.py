@@ -20,6 +20,7 @@ REMEDIES: Remedies = {
     "agent_too_new": "Update Keyfob on this computer.",
     # Usage
     "usage": "See `keyfob --help`.",
+    "account_empty": "To list your accounts, run `keyfob accounts`.",
     "account_ambiguous": "Use an account's full id.",
     "label_taken": "Choose another label.",
     "label_wrong": "Use a-z, 0-9, '.', '_', '@' and '-'[, for example {example}].",

@@ -34,6 +34,7 @@ ErrorCode = Literal[
     "agent_too_new",
     # Usage
     "usage",
+    "account_empty",
     "account_ambiguous",
     "label_taken",
     "label_wrong",
@@ -200,6 +201,7 @@ CODES: Mapping[ErrorCode, Advice] = {
     "agent_too_new": _F,
     # Usage
     "usage": _F,
+    "account_empty": _F,
     "account_ambiguous": _F,
     "label_taken": _F,
     "label_wrong": _F,

@@ -20,6 +20,7 @@ REMEDIES: Remedies = {
     "agent_too_new": "Update Keyfob on this computer.",
     # Usage
     "usage": "Check what you entered and try again.",
+    "account_empty": "Choose an account.",
     "account_ambiguous": "Choose one of the accounts.",
     "label_taken": "Choose another label.",
     "label_wrong": "Use a-z, 0-9, '.', '_', '@' and '-'[, for example {example}].",

@@ -63,7 +63,7 @@ class Accounts:
         store's Fault when that account's own row cannot be read.
         """
         if not ref:
-            raise Usage("The account is empty", remedy="To list your accounts, run `keyfob accounts`.")
+            raise Usage("The account is empty", code="account_empty")
         records = self._store.records()
         for record in records:
             if ref in (record.account.id, record.account.key):
