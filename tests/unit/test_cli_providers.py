@@ -383,6 +383,7 @@ def test_new_asks_and_writes_what_was_answered(engine: Engine, vault: FakeVault)
     assert "Use lower-case letters, digits and single hyphens. Try again." in ran.err
     assert "It is not https. Try again." in ran.err
     assert "https://other.example has no discovery document." in ran.err
+    assert "with the redirect http://127.0.0.1:9876/callback" in ran.err
     written = written_file(engine, "work")
     assert (written["title"], written["issuer"], written["discovery"]) == (
         "The Work server",

@@ -211,6 +211,8 @@ def _ask_all(session: Session, provider_id: str, options: dict[str, Any]) -> Sec
     userinfo = _ask_server(session, options)
     secret: Secret | None = None
     if not options["client_id"]:
+        port = session.engine.settings.current().callback_port
+        session.note(f"Register an app at the server, with the redirect http://127.0.0.1:{port}/callback")
         options["client_id"] = _ask("Client id of your app registration", _line_fault)
         text = click.prompt(
             "Client secret (empty: none)", hide_input=True, err=True, default="", show_default=False
