@@ -28,9 +28,16 @@ MARKS: Mapping[FindingLevel, tuple[str, str]] = {
     is_flag=True,
     help="Restore lost accounts to the list, from the keychain.",
 )
+@click.option(
+    "--report",
+    "wants_report",
+    is_flag=True,
+    help="Print a report for a bug report: versions, settings, checks and the end of the log, without "
+    "tokens, names and addresses.",
+)
 @json_option
 @pass_session
-def doctor(session: Session, recover: bool) -> int:
+def doctor(session: Session, recover: bool, wants_report: bool) -> int:
     """Check the keychain (write, read, delete), the callback port and which program uses it, the browser, the
     clock, certificates, the network, the providers of your accounts, your tools, and everything else that
     Keyfob needs. Each failed check says what to do.
@@ -40,11 +47,14 @@ def doctor(session: Session, recover: bool) -> int:
     \b
     Examples:
       keyfob doctor --json | jq '.findings[] | select(.ok | not)'
+      keyfob doctor --report > report.txt
       keyfob doctor --recover
     """
     if recover:
         _recover(session)
         return 0
+    if wants_report:
+        return _report(session)
     engine = session.engine
     findings = session.finish(lambda: engine.doctor.run())
     failing = [finding for finding in findings if finding.level == "fail" or not finding.ok]
@@ -62,6 +72,22 @@ def doctor(session: Session, recover: bool) -> int:
     session.say("")
     session.say(_summary(findings, len(failing)))
     return 1 if failing else 0
+
+
+def _report(session: Session) -> int:
+    from keyfob.cli.report import last_lines, report
+    from keyfob.process.log import FILE
+
+    engine = session.engine
+    results = session.finish(lambda: [(step, step.run()) for step in engine.doctor.steps()])
+    views = engine.accounts.views()
+    text = report(engine.settings.current(), views, results, last_lines(engine.home.log / FILE))
+    if session.json:
+        session.document({"report": text})
+    else:
+        for line in text.splitlines():
+            session.say(line)
+    return 0 if all(finding.ok and finding.level != "fail" for _, finding in results) else 1
 
 
 def _summary(findings: Sequence[Finding], failing: int) -> str:

@@ -122,6 +122,12 @@ class Keyfob(click.Group):
             raise
 
 
+def _verbose(context: click.Context, _: click.Parameter, value: bool) -> None:
+    session = context.find_object(Session)
+    if value and session is not None:
+        session.be_verbose()
+
+
 @click.group(
     cls=Keyfob,
     name="keyfob",
@@ -129,6 +135,14 @@ class Keyfob(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Without a command, Keyfob opens the desktop app. `keyfob COMMAND --help` describes a command "
     "and gives examples.",
+)
+@click.option(
+    "--verbose",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_verbose,
+    help="Also write what Keyfob does to stderr, without secrets.",
 )
 @click.version_option(__version__, prog_name="keyfob", message="%(prog)s %(version)s")
 @click.pass_context
@@ -157,7 +171,11 @@ def main(
     accounts' ids, for completion; from the engine if it is None. Returns the exit code; never raises. stdout
     is empty unless it is 0.
     """
-    code = _run(argv, Session(window, now, open_engine, known_accounts))
+    session = Session(window, now, open_engine, known_accounts)
+    try:
+        code = _run(argv, session)
+    finally:
+        session.be_quiet()
     failure.settle_streams()
     return code
 

@@ -6,6 +6,7 @@ stderr, so that stdout stays empty if a command fails.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import signal
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import click
 
 from keyfob.cli.failure import json_text
+from keyfob.client.connection import AgentGoneError
 from keyfob.core.errors import KeychainError, Transient, Usage
 from keyfob.core.secret import Secret
 from keyfob.core.text import inert
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from keyfob.core.account import LoggedEvent
     from keyfob.engine import Engine
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 LOOK = 0.1  # seconds between looks for a signal while work goes on; its end is noticed at once
 _COLOUR = re.compile(r"(\x1b\[(?:3[1-4]|0)m)")  # red, green, yellow, blue, and their end
@@ -105,6 +108,7 @@ class Session:
         self.json = False
         self._engine: Engine | None = None
         self._stdin_for: str | None = None
+        self.be_quiet: Callable[[], None] = lambda: None
 
     @property
     def engine(self) -> Engine:
@@ -124,6 +128,12 @@ class Session:
         engine, self._engine = self._engine, None
         if engine is not None:
             engine.close()
+
+    def be_verbose(self) -> None:
+        """Writes the log to stderr, until `be_quiet` is called."""
+        from keyfob.process import log
+
+        self.be_quiet = log.to_stderr()
 
     # --- speaking -------------------------------------------------------------------------------------------
 
@@ -183,7 +193,12 @@ class Session:
         from keyfob.process.terminal import ASKABLE, can_ask
 
         try:
-            return ask()
+            answer = ask()
+            log.debug("the agent answered")
+            return answer
+        except AgentGoneError:
+            log.debug("no agent answers, so this process does it")
+            raise
         except KeychainError as error:
             if error.code not in ASKABLE or not can_ask():
                 raise

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import sys
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -137,10 +138,12 @@ def set_up(folder: Path, level: int = logging.INFO) -> Callable[[], None]:
     undoes it.
     """
     handler = PrivateLogFile(folder / FILE)
+    handler.setLevel(level)
     before = {name: logging.getLogger(name).level for name in (*QUIET, "keyfob")}
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("keyfob").setLevel(level)
+    keyfob = logging.getLogger("keyfob")
+    keyfob.setLevel(min(level, keyfob.level or level))  # `to_stderr` may want more
     logging.getLogger().addHandler(handler)
 
     def undo() -> None:
@@ -148,5 +151,23 @@ def set_up(folder: Path, level: int = logging.INFO) -> Callable[[], None]:
         handler.close()
         for name, was in before.items():
             logging.getLogger(name).setLevel(was)
+
+    return undo
+
+
+def to_stderr() -> Callable[[], None]:
+    """Also writes Keyfob's records, from debug up, to stderr, in the same lines and without secrets. Returns
+    what undoes it.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PlainFormatter())
+    keyfob = logging.getLogger("keyfob")
+    was = keyfob.level
+    keyfob.setLevel(logging.DEBUG)
+    keyfob.addHandler(handler)
+
+    def undo() -> None:
+        keyfob.removeHandler(handler)
+        keyfob.setLevel(was)
 
     return undo

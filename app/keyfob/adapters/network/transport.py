@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from keyfob.adapters.network.stream import Deadline, Patience
 
+log = logging.getLogger(__name__)
 DEADLINE = 30.0  # s for a whole exchange, from the name's look-up to the last byte
 PATIENCE = 60.0  # s for each piece of a streamed answer
 BODY_MOST = 1024 * 1024  # bytes of a body, after decoding
@@ -195,6 +196,7 @@ class _Exchange:
             ) as answer,
         ):
             self.answered = True
+            log.debug("%s request to %s: %d", self._request.purpose, self._host, answer.status)
             yield answer
 
     def failure(self, error: Exception) -> KeyfobError:
@@ -205,6 +207,7 @@ class _Exchange:
 
         host = self._host
         sent = self.sent
+        log.debug("%s request to %s failed: %s", self._request.purpose, host, type(error).__name__)
         match error:
             case TlsError():
                 return SettingWrong(

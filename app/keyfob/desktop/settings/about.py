@@ -5,21 +5,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, metadata, requires
+from importlib.metadata import PackageNotFoundError, metadata
 
 from keyfob import __version__
 from keyfob.core.settings import Settings
 from keyfob.core.text import plain
 from keyfob.desktop.check.report import system
 from keyfob.process.home import Home
+from keyfob.process.installed import installed_packages
 
 EXTRAS = ("desktop", "demo")  # of the package: what comes with the app
 FONT = "Inter: SIL Open Font License 1.1"
-_NAME = re.compile(r"[A-Za-z0-9._-]+")
-_EXTRA = re.compile(r"extra\s*==\s*['\"]([^'\"]+)")
 LINE = 120  # characters of a license's name
 
 
@@ -36,13 +33,7 @@ class About:
 
 def about(home: Home) -> About:
     """What is installed now."""
-    found = []
-    for name in _required():
-        try:
-            each = metadata(name)
-        except PackageNotFoundError:
-            continue  # of an extra, or another system
-        found.append((each["Name"], each["Version"], _license(each)))
+    found = [(each["Name"], each["Version"], _license(each)) for each in installed_packages(EXTRAS)]
     return About(
         __version__,
         _own_license(),
@@ -64,19 +55,6 @@ def diagnostics(about: About, settings: Settings, kept_in: str, accounts: int) -
         "Packages: " + ", ".join(about.packages),
     ]
     return "\n".join(lines) + "\n"
-
-
-def _required() -> Sequence[str]:
-    try:
-        lines = requires("keyfob") or []
-    except PackageNotFoundError:
-        return ()
-    names = []
-    for line in lines:
-        extra, name = _EXTRA.search(line), _NAME.match(line)
-        if name is not None and (extra is None or extra[1] in EXTRAS):
-            names.append(name[0])
-    return sorted(dict.fromkeys(names), key=str.lower)
 
 
 def _own_license() -> str:
