@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from keyfob.cli.report import scrubbed
+from keyfob.core.errors import Fault
 from keyfob.engine import Engine
 from keyfob.process.log import FILE, set_up
 from support.agent_rig import AgentRig
@@ -40,7 +41,7 @@ def test_a_report_has_what_a_bug_report_needs(engine: Engine) -> None:
         "callback_port=9876",
         "Settings: ",
         "Checks:\n",
-        "  keychain: ",
+        "  tray: ok",
         "Log:\n",
     ):
         assert part in ran.out
@@ -71,6 +72,16 @@ def test_a_report_names_nobody(engine: Engine, monkeypatch: pytest.MonkeyPatch) 
     ):  # fmt: skip
         assert secret not in text, secret
     assert "HTTPS_PROXY" in text
+
+
+def test_a_store_that_cannot_be_read_leaves_the_rest(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged() -> None:
+        raise Fault("The store is damaged", code="store_damaged")
+
+    monkeypatch.setattr(engine.store, "records", damaged)
+    ran = run(["doctor", "--report"], opens(engine))
+    assert "Accounts: store_damaged\n" in ran.out
+    assert "Settings: " in ran.out
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ import click
 from keyfob.cli import remedies
 from keyfob.cli.options import json_option, pass_session
 from keyfob.cli.session import Session, prompting
+from keyfob.core.account import AccountView
+from keyfob.core.errors import KeyfobError
 from keyfob.core.finding import Finding
 from keyfob.core.text import plain
 from keyfob.core.words import FindingLevel
@@ -80,7 +82,11 @@ def _report(session: Session) -> int:
 
     engine = session.engine
     results = session.finish(lambda: [(step, step.run()) for step in engine.doctor.steps()])
-    views = engine.accounts.views()
+    views: Sequence[AccountView] | KeyfobError
+    try:
+        views = engine.accounts.views()
+    except KeyfobError as error:
+        views = error  # its check has failed, and the rest is as useful
     text = report(engine.settings.current(), views, results, last_lines(engine.home.log / FILE))
     if session.json:
         session.document({"report": text})

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from keyfob import __version__
 from keyfob.core.account import AccountView
+from keyfob.core.errors import KeyfobError
 from keyfob.core.finding import Finding
 from keyfob.core.settings import Settings
 from keyfob.process import log
@@ -41,11 +42,13 @@ _CODE = re.compile(r".*/(?:site-packages/)?(keyfob/.+\.py|(?<=site-packages/).+\
 
 def report(
     settings: Settings,
-    views: Sequence[AccountView],
+    accounts: Sequence[AccountView] | KeyfobError,
     results: Sequence[tuple[Step, Finding]],
     lines: Iterable[str],
 ) -> str:
-    """The report. `lines` are the log's."""
+    """The report. `accounts`: the error if they cannot be read. `lines` are the log's."""
+    unread = accounts if isinstance(accounts, KeyfobError) else None
+    views = () if isinstance(accounts, KeyfobError) else accounts
     packages = ", ".join(f"{each['Name']} {each['Version']}" for each in installed_packages(EXTRAS))
     own = _Names(views, {step.provider for step, _ in results if step.provider})
     made = [
@@ -54,7 +57,7 @@ def report(
         f"Packages: {packages}",
         f"Variables that are set: {', '.join(name for name in VARIABLES if os.environ.get(name)) or 'none'}",
         f"Settings: {', '.join(f'{key}={value}' for key, value in settings.to_mapping().items())}",
-        f"Accounts: {len(views)}",
+        f"Accounts: {unread.code if unread else len(views)}",
         *(f"  {own.account(view)}: {view.method}, {view.status}" for view in views),
         "Checks:",
         *(f"  {_checked(step, finding)}" for step, finding in results),
