@@ -49,6 +49,18 @@ def test_the_client_gets_a_token_with_its_own_secret_and_is_the_account() -> Non
     assert renews_at(result.grant, timedelta(minutes=5), 0.0) is not None
 
 
+def test_a_resource_is_asked_for_and_scopes_only_if_there_are_some() -> None:
+    """RFC 8707 §2."""
+    ctx = replace(CTX, scopes=(), resource="https://api.example/v1")
+    book = Playbook(kept(sends("POST", TOKEN, gives=json_answer(GIVEN))))
+    book.perform(client_credentials(book.within(ctx)))
+    assert form_of(book.requests[0]) == {
+        "grant_type": "client_credentials",
+        "resource": "https://api.example/v1",
+        "audience": "https://api.example",
+    }
+
+
 def test_a_refresh_token_that_should_not_be_there_is_not_used() -> None:
     """RFC 6749 §4.4.3: none SHOULD be included."""
     book = Playbook(kept(sends("POST", TOKEN, gives=json_answer({**GIVEN, "refresh_token": "rt"}))))

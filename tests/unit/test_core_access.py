@@ -8,6 +8,7 @@ import pytest
 
 from keyfob.core.access import (
     GrantedAccess,
+    bundle,
     default_access,
     granted,
     missing,
@@ -128,3 +129,13 @@ def test_a_bundle_that_was_asked_for_and_given_in_part_is_refused() -> None:
     assert [(each.id, each.title) for each in found] == [("mail", "Mail")]
     assert refused(provider, ("mail.read", "files"), ("files",)) == (), "the bundle was not asked for whole"
     assert refused(provider, ("files",), ("files",)) == ()
+
+
+def test_a_bundle_by_its_name_and_as_json() -> None:
+    found = bundle(PROVIDER, "packages")
+    assert found is not None
+    assert found.title == "Packages"
+    assert bundle(PROVIDER, "nothing") is None
+    given = GrantedAccess("packages", "Packages", found.scopes)
+    assert given.to_json() == {"id": "packages", "title": "Packages"}
+    assert GrantedAccess.from_json(given.to_json()) == given

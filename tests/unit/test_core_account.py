@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyfob.core import account
+from keyfob.core.access import GrantedAccess
 from keyfob.core.account import (
     NO_COLOR,
     STILL_TRIED,
@@ -20,6 +21,7 @@ from keyfob.core.account import (
     ErrorNote,
     LoggedEvent,
     NeedsSignIn,
+    Pin,
     Stale,
     Status,
     shown_status,
@@ -28,6 +30,7 @@ from keyfob.core.account import (
 )
 from keyfob.core.error_codes import Advice
 from keyfob.core.grant import Grant
+from keyfob.core.provider import Endpoints, Server
 from keyfob.core.renewal import (
     BACKOFF_FIRST,
     BACKOFF_MOST,
@@ -41,7 +44,7 @@ from keyfob.core.renewal import (
     renews_at,
 )
 from keyfob.core.secret import Secret
-from keyfob.core.words import StatusWord
+from keyfob.core.words import ClientAuth, StatusWord
 from support.records import a_record
 from support.samples import sample_views
 
@@ -209,3 +212,28 @@ def test_s36_when_a_refresh_token_may_be_sent_again(
     replays: int, age: timedelta, alive: bool, waiting: bool, may: bool
 ) -> None:
     assert may_repeat(replays, age, alive=alive, waiting=waiting) is may
+
+
+def test_the_address_of_the_server_or_of_a_keys_api() -> None:
+    at = Server("https://id.example.org/realm", Endpoints(token_endpoint="https://as.example.org/token"))
+    assert Pin(server=at).address == "https://id.example.org"
+    assert Pin(server=replace(at, issuer=None)).address == "https://as.example.org"
+    keys = Pin(server=Server(None, Endpoints()), api_base="https://api.example.org:8443/v1")
+    assert keys.address == "https://api.example.org:8443"
+    assert Pin(server=Server("nothing", Endpoints())).address is None
+
+
+@pytest.mark.parametrize(
+    ("auth", "confidential"), [("none", False), ("basic_empty", False), ("client_secret_basic", True)]
+)
+def test_a_client_is_confidential_if_it_has_a_secret_or_a_key(auth: ClientAuth, confidential: bool) -> None:
+    assert Pin(server=Server(None, Endpoints()), client_auth=auth).confidential is confidential
+
+
+def test_what_was_refused_is_named_by_bundles_and_by_the_scopes_of_none() -> None:
+    view = replace(
+        sample_views()[0],
+        narrower_scopes=("a", "b", "c"),
+        refused_access=(GrantedAccess("mail", "Mail", ("a", "b")),),
+    )
+    assert view.refused_words == ("Mail", "c")

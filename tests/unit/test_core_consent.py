@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from keyfob.core.consent import Permission, Program, Reply
+from keyfob.core.consent import Permission, Program, Reply, as_typed
 
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
@@ -59,3 +59,16 @@ def test_how_long_an_answer_stands() -> None:
     assert not permission(AT).stands(AT)
     shown = permission(AT).to_json()
     assert (shown["id"], shown["account"], shown["reply"]) == ("p1", "github/me", "always")
+
+
+@pytest.mark.parametrize(
+    ("executable", "script", "line"),
+    [
+        ("/usr/bin/gh", None, "/usr/bin/gh"),
+        ("/usr/bin/python3", "/home/a/backup.py", "/home/a/backup.py"),
+        ("/usr/bin/python3", "-m http.server", "/usr/bin/python3 -m http.server"),
+        ("/usr/bin/python3", "-c", "/usr/bin/python3 -c …"),
+    ],
+)
+def test_a_program_as_a_line(executable: str, script: str | None, line: str) -> None:
+    assert as_typed(executable, script) == line

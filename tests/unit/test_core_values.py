@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import json
 import logging
 import pickle
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import get_args
@@ -17,10 +19,11 @@ from hypothesis import strategies as st
 from keyfob.core import errors, resources
 from keyfob.core.error_codes import CODES, Advice, ErrorCode, known_code
 from keyfob.core.errors import KeyfobError
+from keyfob.core.facts import filled
 from keyfob.core.finding import Finding
 from keyfob.core.grant import Grant, SigningKey, seal, seal_key, unseal, unseal_key
 from keyfob.core.http import Callback, Outcome, Request, Response
-from keyfob.core.provider import Provider
+from keyfob.core.provider import ClientProfile, Input, Provider
 from keyfob.core.secret import Secret
 from keyfob.core.settings import Settings
 from keyfob.core.text import label_from, plain
@@ -226,6 +229,8 @@ texts = st.text(min_size=1, max_size=50)
     generation=st.integers(0, 10**9),
     key=st.sampled_from([None, KEY]),
     expires=st.none() | st.integers(0, 10**8),
+    by_client=st.booleans(),
+    new_id_token=st.none() | texts,
 )
 def test_a_sealed_grant_is_one_ascii_line_and_comes_back_whole(
     access: str,
@@ -234,6 +239,8 @@ def test_a_sealed_grant_is_one_ascii_line_and_comes_back_whole(
     generation: int,
     key: SigningKey | None,
     expires: int | None,
+    by_client: bool,
+    new_id_token: str | None,
 ) -> None:
     grant = Grant(
         access=Secret(access),
@@ -243,6 +250,8 @@ def test_a_sealed_grant_is_one_ascii_line_and_comes_back_whole(
         scopes=scopes,
         generation=generation,
         key=key,
+        by_client=by_client,
+        new_id_token=Secret(new_id_token) if new_id_token else None,
     )
     entry = seal(grant)
     assert entry.reveal().isascii()
@@ -275,6 +284,12 @@ def test_keys_come_back_whole() -> None:
     assert unseal_key(seal_key(KEY)) == KEY
 
 
+def test_a_key_of_an_unknown_kind_is_refused() -> None:
+    row = json.loads(seal_key(KEY).reveal())
+    with pytest.raises(ValueError, match="unknown algorithm"):
+        unseal_key(Secret(json.dumps({**row, "alg": "HS256"})))
+
+
 # --- the rest -----------------------------------------------------------------------------------------------
 
 
@@ -290,6 +305,29 @@ def test_resources_are_found_in_this_checkout_and_missed_elsewhere(
     monkeypatch.setattr(resources, "__file__", str(tmp_path / "a" / "b" / "c.py"))
     with pytest.raises(FileNotFoundError):
         resources.resources()
+
+
+def test_a_sentence_names_the_facts_that_are_known() -> None:
+    template = "Run keyfob reconnect[ {account}].[ Ask for {access}: {offered}.]"
+    assert filled(template, {}) == "Run keyfob reconnect."
+    assert filled(template, {"account": "x/a", "access": "repo"}) == "Run keyfob reconnect x/a."
+    assert filled(template, {"access": "repo", "offered": "a\x1b[2J"}) == (
+        "Run keyfob reconnect. Ask for repo: a\\x1b[2J."
+    )
+
+
+def test_what_a_method_asks_of_its_client_and_its_user() -> None:
+    every = Provider(
+        "p",
+        "P",
+        inputs=(Input("instance", "Server"), Input("realm", "Realm", methods=("client_credentials",))),
+    )
+    assert [each.name for each in every.inputs_for("oauth")] == ["instance"]
+    assert [each.name for each in every.inputs_for("client_credentials")] == ["instance", "realm"]
+    assert every.secret_rule("client_credentials") == "required"
+    signed = replace(every, client=ClientProfile(auth="private_key_jwt"))
+    assert signed.secret_rule("client_credentials") == "never"
+    assert every.secret_rule("device") == every.secret_rule("oauth") == every.client.secret
 
 
 def test_a_provider_starts_with_what_its_preset_says() -> None:
