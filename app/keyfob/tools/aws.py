@@ -50,8 +50,8 @@ TOOL = Tool(
         plan,
         options=(
             Option("profile", "NAME", "the profile. Default: the account's label."),
-            Option("account_id", "N", "aws: the AWS account of the role."),
-            Option("role", "NAME", "aws: the role to take."),
+            Option("account_id", "N", "the AWS account of the role, for IAM Identity Center."),
+            Option("role", "NAME", "the role to take, for IAM Identity Center."),
         ),
     ),
 )
