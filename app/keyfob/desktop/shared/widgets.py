@@ -4,7 +4,7 @@ scrollers, switches. None knows an account or a service.
 
 from __future__ import annotations
 
-from PySide6.QtCore import QRectF, QSize, Qt, QTimer
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, QTimer
 from PySide6.QtGui import QFontMetrics, QKeyEvent, QPainter, QPalette, QPen, QResizeEvent
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -334,14 +334,18 @@ class Check(_Drawn):
         painter.setPen(QPen(theme.color("accent" if on else "edge"), 1.4))
         painter.setBrush(theme.color("accent" if on else "quiet_tint" if self._locked else "field"))
         painter.drawRoundedRect(body.adjusted(0.7, 0.7, -0.7, -0.7), px(4), px(4))
-        if on or self._locked:
+        if self._locked:
             side = px(12)
-            name, color = (
-                ("lock", theme.palette.ink2) if self._locked else ("check", theme.palette.accent_ink)
-            )
-            drawn = icons.pixmap(name, color, side, self.devicePixelRatioF())
             at = round(body.center().x() - side / 2)
-            painter.drawPixmap(at, at, drawn)
+            painter.drawPixmap(
+                at, at, icons.pixmap("lock", theme.palette.ink2, side, self.devicePixelRatioF())
+            )
+        elif on:
+            ends = Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin
+            painter.setPen(QPen(theme.color("accent_ink"), px(2), Qt.PenStyle.SolidLine, *ends))
+            width = body.width()
+            points = ((0.27, 0.52), (0.43, 0.68), (0.74, 0.34))
+            painter.drawPolyline([body.topLeft() + QPointF(x * width, y * width) for x, y in points])
         painter.end()
 
 
