@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -130,3 +132,44 @@ def test_an_agent_that_does_not_answer_is_named(home: Machine) -> None:
         agent.send_signal(signal.SIGCONT)
     # It goes on as if nothing had been.
     assert run(home, "token", "here").code == 0
+
+
+def test_the_system_starts_the_agent_until_that_is_undone(home: Machine, tmp_path: Path) -> None:
+    """With a systemctl that writes down what it is asked."""
+    asked = tmp_path / "asked"
+    systemctl = tmp_path / "bin" / "systemctl"
+    systemctl.parent.mkdir()
+    systemctl.write_text(f'#!/bin/sh\necho "$@" >> {asked}\n')
+    systemctl.chmod(0o755)
+    env = {"PATH": f"{systemctl.parent}:{home.env['PATH']}", "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    agent = home.agent()
+    installed = home.run("agent", "--install", unlocked=False, **env)
+    assert installed.code == 0, installed.err
+    assert "The agent that was running has stopped." in installed.out
+    assert agent.wait(10) == 0
+    assert asked.read_text() == "--user daemon-reload\n--user enable --now keyfob-agent.socket\n"
+    units = {path.name: path.read_text() for path in (tmp_path / "config" / "systemd" / "user").iterdir()}
+    assert f"ListenStream={home.socket}\n" in units["keyfob-agent.socket"]
+    assert f"KEYFOB_HOME={home.home}" in units["keyfob-agent.service"]
+    assert home.run("agent", "--status", unlocked=False, **env).out == (
+        "No agent is running. Commands work without it.\nIt starts when a tool asks for it.\n"
+    )
+    # The command of the unit is one that runs, as systemd would run it.
+    (line,) = [line for line in units["keyfob-agent.service"].splitlines() if line.startswith("ExecStart=")]
+    program = shlex.split(line.removeprefix("ExecStart="))
+    shown = home.processes.run([*program, "--print-socket"], home.env)
+    assert shown.out == f"{home.socket}\n"
+
+    undone = home.run("agent", "--uninstall", "--json", unlocked=False, **env).json
+    assert (undone["installed"], len(undone["files"])) == (False, 2)
+    assert list((tmp_path / "config" / "systemd" / "user").iterdir()) == []
+    assert home.run("agent", "--uninstall", unlocked=False, **env).out == "The agent is not installed.\n"
+
+
+def test_without_systemd_the_install_says_what_to_do(home: Machine, tmp_path: Path) -> None:
+    refused = home.run(
+        "agent", "--install", unlocked=False, PATH=str(tmp_path), XDG_CONFIG_HOME=str(tmp_path / "config")
+    )
+    assert (refused.code, refused.out) == (8, "")
+    assert refused.last == "keyfob: systemctl was not found. Start the agent yourself with `keyfob agent`."
+    assert not list((tmp_path / "config" / "systemd" / "user").iterdir())
