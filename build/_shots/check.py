@@ -35,7 +35,16 @@ WELL = (
     Finding("settings", True, "Settings are valid"),
     Finding("store", True, "6 accounts"),
     Finding("presets", True, "61 providers"),
-    Finding("agent", True, "Running"),
+    Finding("agent", True, "Running (version 1.0.0, process 24101)"),
+    Finding("consent", True, "Keyfob does not ask about programs"),
+    Finding("log", True, "In /home/aldislongname/.local/state/aratherlongfoldername/keyfob/log/keyfob.log"),
+)
+UNASKED = Finding(
+    "consent",
+    True,
+    "The agent has no window to ask you about new programs, so they get no tokens",
+    "warn",
+    "consent_refused",
 )
 TAKEN = Finding(
     "callback_port", False, "Port 9876 is in use by python3 (process 24489)", "fail", "port_taken"
@@ -83,7 +92,7 @@ def well(stage: Stage) -> QWidget:
 
 @scene("check-several")
 def several(stage: Stage) -> QWidget:
-    return opened(stage, LOCKED, TAKEN).window
+    return opened(stage, LOCKED, TAKEN, UNASKED).window
 
 
 def changed_git(stage: Stage) -> AppController:
@@ -137,7 +146,7 @@ def offline(stage: Stage) -> QWidget:
 
 @scene("check-many")
 def many(stage: Stage) -> QWidget:
-    return bottom(stage, opened(stage, keep=()).window)
+    return bottom(stage, opened(stage, UNASKED, keep=()).window)
 
 
 @scene("check-running")

@@ -255,7 +255,7 @@ def test_settings_that_this_version_does_not_know_are_named(tmp_path: Path) -> N
 
 def test_the_log_is_named(tmp_path: Path) -> None:
     line = of_this_computer(tmp_path, "{}", lambda: None)["log"]
-    assert line.text == str(tmp_path / "home" / "log" / "keyfob.log")
+    assert line.text == f"In {tmp_path}/home/log/keyfob.log"
     assert line.public == "", "a report has no path"
 
 
@@ -263,7 +263,7 @@ def test_the_log_is_named(tmp_path: Path) -> None:
     ("settings", "agent", "level"),
     [
         ("{}", None, "ok"),
-        ('{"named_app_consent": true}', None, "warn"),
+        ('{"named_app_consent": true}', None, "note"),
         ('{"named_app_consent": true}', RUNNING, "warn"),
         ('{"named_app_consent": true}', RUNNING | {"window": True}, "ok"),
     ],

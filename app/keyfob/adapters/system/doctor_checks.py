@@ -64,7 +64,7 @@ def checks_of(
         ("ca", _authorities),
         ("agent", lambda: _agent(home, agent)),
         ("consent", lambda: _consent(settings, agent)),
-        ("log", lambda: Finding("log", True, str(home.log / FILE))),
+        ("log", lambda: Finding("log", True, f"In {home.log / FILE}")),
     )
 
 
@@ -238,14 +238,16 @@ def _authorities() -> Finding:
 
 def _consent(settings: SettingsFile, agent: AskAgent) -> Finding:
     if not settings.current().named_app_consent:
-        return Finding("consent", True, "Not asked about")
+        return Finding("consent", True, "Keyfob does not ask about programs")
     try:
         status = agent() or {}
     except KeyfobError:
         status = {}
+    if not status:
+        return Finding("consent", True, "Nobody asks you, because no agent answers your tools", "note")
     if status.get("window"):
-        return Finding("consent", True, "Keyfob's window asks you about new ones")
-    text = "No window is open to ask you about new ones, so they get no tokens"
+        return Finding("consent", True, "Keyfob asks you about each new program")
+    text = "The agent has no window to ask you about new programs, so they get no tokens"
     return Finding("consent", True, text, "warn", "consent_refused")
 
 
