@@ -244,7 +244,7 @@ def _consent(settings: SettingsFile, agent: AskAgent) -> Finding:
     except KeyfobError:
         status = {}
     if not status:
-        return Finding("consent", True, "Nobody asks you, because no agent answers your tools", "note")
+        return Finding("consent", True, "Keyfob does not ask, because no agent answers your tools", "note")
     if status.get("window"):
         return Finding("consent", True, "Keyfob asks you about each new program")
     text = "The agent has no window to ask you about new programs, so they get no tokens"
