@@ -177,12 +177,17 @@ def test_s38_a_renewals_id_token_of_a_wrong_key_is_not_used() -> None:
 
 def test_oidcc_client_test_refresh_token() -> None:
     # The new ID token may leave out the nonce, and is checked with fetched keys.
+    newer = id_token(iat=int(AT.timestamp()) - 1)
     book = Playbook(
-        answers({**FRESH, "id_token": id_token()}),
+        answers({**FRESH, "id_token": newer}),
         keeps(),
         sends("GET", JWKS, gives=json_answer({"keys": [KEY.jwk]})),
     )
-    assert perform(book).access == Secret("new-access")
+    renewed = perform(book)
+    assert renewed.access == Secret("new-access")
+    assert (renewed.id_token, renewed.new_id_token) == (OLD.id_token, Secret(newer))
+    again = perform(Playbook(answers(FRESH), keeps()), old=renewed)
+    assert again.new_id_token == Secret(newer), "an answer without one keeps it"
 
 
 @pytest.mark.parametrize(

@@ -230,7 +230,7 @@ def test_each_step_is_shown_once_on_stderr(engine: Engine, world: World) -> None
     ran = call(engine, *CONNECT)
     assert ran.err.splitlines()[:-1] == [
         "Signing in at GitHub …",
-        "Ready at http://127.0.0.1:9876/callback",
+        "Waiting for the browser at http://127.0.0.1:9876/callback",
         "Your browser is open. Sign in there, then come back.",
         "Checking who signed in …",
         "Saving to the keychain …",

@@ -173,7 +173,7 @@ def sign_in_options(function: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(
         (
             click.option("--method", type=click.Choice(METHODS),
-                help="How to sign in. Default: the provider's first method."),
+                help="How to sign in. Default: as before, or the provider's first method for a new account."),
             click.option("--access", "access", multiple=True, metavar="NAME", shell_complete=_complete_access,
                 help="What tools may do with the account, such as repo. Repeatable. `keyfob providers show` "
                      "lists the names. Default: those marked as default."),

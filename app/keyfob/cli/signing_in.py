@@ -195,7 +195,7 @@ class _ProgressPrinter:
     def print_step(self, progress: Progress) -> None:
         note = self._session.note
         if progress.redirect_uri and self._first("ready"):
-            note(f"Ready at {progress.redirect_uri}")
+            note(f"Waiting for the browser at {progress.redirect_uri}")
         if progress.user_code and self._first("code"):
             self._code(progress)
         elif progress.url is not None and not progress.user_code:
