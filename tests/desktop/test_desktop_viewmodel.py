@@ -9,6 +9,7 @@ import pytest
 
 from keyfob.core.account import AccountView, ErrorNote, LoggedEvent
 from keyfob.core.error_codes import CODES, Advice
+from keyfob.core.preset_change import PresetChange
 from keyfob.desktop.window import detail as page
 from keyfob.desktop.window import history, status_text, viewmodel
 from keyfob.desktop.window.banners import banner_id
@@ -301,6 +302,23 @@ def test_nothing_is_said_of_accounts_that_are_not_known_yet() -> None:
 def test_the_next_change_is_the_next_expiry() -> None:
     assert viewmodel.next_change([VIEWS["nexusmods"], VIEWS["bluesky"]], NOW) == NOW + timedelta(minutes=52)
     assert viewmodel.next_change([VIEWS["openai"]], NOW) is None
+
+
+def test_the_page_says_that_the_preset_has_changed_and_what_to_do() -> None:
+    def note(*changes: PresetChange) -> str:
+        view = replace(VIEWS["github"], preset_changes=changes)
+        return page.detail(view, (), NOW, kept_in="Safe", zone=UTC).note
+
+    assert "preset" not in note()
+    host, scope = PresetChange("host", "git.corp.example"), PresetChange("scope", "email")
+    assert note(host, scope).endswith(
+        "The preset of GitHub has changed: host git.corp.example, scope email. To use it for this account, "
+        "choose Sign in again in its menu."
+    )
+    assert note(scope).endswith("run keyfob reconnect github/aldis-k --scope email.")
+    assert "and 1 more" in note(
+        host, scope, PresetChange("host", "b.example"), PresetChange("host", "c.example")
+    )
 
 
 def test_s86_the_page_of_an_account_without_tls_says_so() -> None:

@@ -82,6 +82,33 @@ def test_only_our_part_goes_where_the_file_was_changed_since(bench: Bench) -> No
     assert not config.with_name(".gitconfig.before-keyfob").exists()
 
 
+def test_a_host_that_the_preset_got_later_is_named_and_gets_no_token(bench: Bench) -> None:
+    bench.connect()
+    bench.preset(hosts=("git.example.org",))
+    config = bench.home / ".docker" / "config.json"
+    refused = bench.keyfob("wire", "docker", "workshop", "--host", "git.example.org", "--yes")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err == (
+        "keyfob: git.example.org was added to Workshop's preset after workshop/alice signed in. "
+        "To let Keyfob send the token there, run: keyfob reconnect workshop/alice\n"
+    )
+    assert not config.exists()
+    status = bench.keyfob("status", "workshop").out
+    assert (
+        "changed since the sign-in: host git.example.org. To use what is new, run: keyfob reconnect" in status
+    )
+    doctor = bench.keyfob("doctor").out
+    assert "the preset has changed since alice signed in" in doctor
+    assert "keyfob reconnect workshop/alice" in doctor
+
+    bench.sign_in("reconnect", "workshop")
+    assert "Preset" not in bench.keyfob("status", "workshop").out
+    assert wired(bench, "docker", "workshop", "--host", "git.example.org") == [config]
+    assert bench.keyfob("wire", "docker", "workshop", "--host", "other.example").err.startswith(
+        "keyfob: other.example is not a host of workshop/alice ("
+    )
+
+
 def test_a_link_stays_a_link_and_modes_stay(bench: Bench) -> None:
     bench.connect()
     real = bench.home / "dotfiles"

@@ -34,6 +34,7 @@ from keyfob.core.http import Request, Response
 from keyfob.core.provider import Provider, Server
 from keyfob.core.secret import Secret
 from keyfob.engine import Engine, build
+from keyfob.protocol.token_placement import api_of
 from keyfob.providers.substitute import fill
 from keyfob.service.accounts.grant_store import GrantStore
 from support.fake_ports import fake_ports
@@ -86,6 +87,8 @@ def record_of(view: AccountView, provider: Provider) -> Record:
                 client_id="client-1",
                 inputs=inputs,
                 api_base=filled.api.base,
+                api_hosts=api_of(filled, view.method).hosts,
+                resource=filled.resource,
             ),
             name=view.name,
             email=view.email,

@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 
 from keyfob.adapters.vault.memory import MemoryVault
-from keyfob.core.account import Connected, Disconnected, NeedsSignIn, Stale
+from keyfob.core.account import AccountView, Connected, Disconnected, NeedsSignIn, Stale
 from keyfob.core.error_codes import ErrorCode
 from keyfob.core.errors import KeychainError, KeyfobError, NotFound, PeerFault, SettingWrong, Transient, Usage
 from keyfob.core.http import Request, Response
+from keyfob.core.preset_change import PresetChange, command_for
 from keyfob.core.renewal import LOOK_AGAIN
 from keyfob.core.secret import Secret
 from keyfob.service.accounts.tool_tokens import token_of
-from support.rig import START, Rig
+from support.rig import PRESET, START, Rig
 
 OFFLINE = Transient("no network", code="network_unreachable", sent=False)
 
@@ -37,6 +38,36 @@ def test_a_provider_names_its_only_account_and_is_ambiguous_for_two(rig: Rig) ->
     assert "example/bob" in caught.value.message
     with pytest.raises(NotFound):
         rig.accounts.view("example/carol")
+
+
+def test_a_preset_that_changed_under_an_account_is_said_and_not_used(rig: Rig) -> None:
+    """New hosts get no token until the user signs in again."""
+    rig.connect()
+    account = rig.record().account
+    rig.store.put(replace(rig.record(), account=replace(account, asked_scopes=("openid", "profile"))))
+    assert rig.accounts.view("example").preset_changes == ()
+    newer = PRESET.replace('"profile"]', '"profile", "email"]\nresource = "urn:example:api"')
+    newer = newer.replace("[api]\n", '[api]\nhosts = ["git.example.org"]\n', 1)
+    (rig.presets / "example.toml").write_text(newer)
+    view = rig.accounts.view("example")
+    assert view.preset_changes == (
+        PresetChange("host", "git.example.org"),
+        PresetChange("resource", "urn:example:api"),
+        PresetChange("scope", "email"),
+    )
+    assert "git.example.org" not in view.hosts
+    assert command_for(view.id, view.preset_changes) == "keyfob reconnect example/alice --scope email"
+    assert AccountView.from_json(view.to_json()).preset_changes == view.preset_changes
+    older = {**view.to_json(), "preset_changes": [{"part": "moon", "value": "x"}]}
+    assert AccountView.from_json(older).preset_changes == ()
+    assert (
+        AccountView.from_json({k: v for k, v in older.items() if k != "preset_changes"}).preset_changes == ()
+    )
+
+    (rig.presets / "example.toml").write_text(PRESET.replace("id.example.org/token", "new.example.org/token"))
+    assert rig.accounts.view("example").preset_changes == (PresetChange("server", "new.example.org"),)
+    rig.accounts.disconnect("example")
+    assert rig.accounts.view("example").preset_changes == ()
 
 
 def test_the_json_of_an_account_is_as_promised_and_holds_no_secret(rig: Rig) -> None:

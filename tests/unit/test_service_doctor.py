@@ -126,7 +126,9 @@ def test_a_provider_on_this_computer_says_nothing_of_the_network_or_the_clock(tm
     local = "Not checked, because all of your providers are on this computer"
     lines = found(engine)
     assert (lines["network"].level, lines["network"].text) == ("note", local)
-    assert lines["GitHub"].text == "Answers. aldis-k is signed in"
+    # The preset names another server than the account's.
+    assert lines["GitHub"].text == "Answers, but the preset has changed since aldis-k signed in"
+    assert lines["GitHub"].facts["command"] == "keyfob reconnect github/aldis-k"
     asked = len(transport.requests)
     assert _clock(engine.store, transport).text == local
     assert len(transport.requests) == asked

@@ -134,6 +134,7 @@ REMEDIES: Remedies = {
     "client_missing": "Register an app at the provider[ ({page})][ with the redirect {redirect}], and enter "
     "its client id.",
     "preset_faulty": "Correct the preset. To list its errors, run `keyfob providers check FILE`.",
+    "preset_newer": "The account keeps what it was signed in with.[ To use what is new, run `{command}`.]",
     "setting_faulty": "Correct or remove the setting.",
     "blocked_by_terms": "See the provider's terms[: {page}].",
     "sharing_not_allowed": "Use `keyfob request` for this account. The provider's terms do not let other "

@@ -9,6 +9,7 @@ from keyfob.cli.options import complete_accounts, json_option, pass_session
 from keyfob.cli.session import Session
 from keyfob.cli.views import all_accounts, kept_fresh, one_account
 from keyfob.core.account import AccountView
+from keyfob.core.preset_change import command_for
 from keyfob.core.text import plain
 
 
@@ -42,12 +43,26 @@ def status(session: Session, account: str | None) -> None:
     for view in views:
         if view not in well:
             session.say(f"{view.id}: {words.status(view.status)}. {_remedy(view)}".rstrip())
+        elif view.preset_changes:
+            session.say(f"{view.id}: The preset has changed. {_preset_remedy(view)}")
 
 
 def _remedy(view: AccountView) -> str:
     if view.status in ("needs_sign_in", "disconnected"):
         return f"Run: keyfob reconnect {view.id}"
     return remedies.of_account(view)
+
+
+def _preset_remedy(view: AccountView) -> str:
+    return f"To use what is new, run: {plain(command_for(view.id, view.preset_changes), 400)}"
+
+
+def _preset(view: AccountView) -> str | None:
+    """What the preset has now and the account does not use."""
+    if not view.preset_changes:
+        return None
+    found = ", ".join(f"{each.part} {plain(each.value, 120)}" for each in view.preset_changes)
+    return f"changed since the sign-in: {found}. {_preset_remedy(view)}"
 
 
 def _full(session: Session, view: AccountView) -> None:
@@ -70,6 +85,7 @@ def _full(session: Session, view: AccountView) -> None:
         ("Connected", words.moment(view.connected_at, now) if view.connected_at else None),
         ("Last renewed", words.moment(view.last_renewed_at, now) if view.last_renewed_at else None),
         ("Sign-in ends", words.moment(view.grant_ends_at, now) if view.grant_ends_at else None),
+        ("Preset", _preset(view)),
         ("Connection", "unencrypted (http), on your own network" if view.unencrypted else None),
         ("Other tools", None if view.shareable else "may not use this token under the provider's terms"),
         (

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from keyfob.core.access import GrantedAccess
 from keyfob.core.error_codes import CODES, Advice, ErrorCode, known_code
 from keyfob.core.methods import METHODS, Method, holds_key
+from keyfob.core.preset_change import PresetChange
 from keyfob.core.provider import EMPTY, Server
 from keyfob.core.times import from_rfc3339, to_rfc3339
 from keyfob.core.words import SHOWN_STATUSES, ClientAuth, EventKind, ShownStatus, StatusWord, known
@@ -332,6 +333,7 @@ class AccountView:
     base_scopes: tuple[str, ...] = ()  # of its scopes, those that the preset always asks for
     unencrypted: bool = False  # its tokens travel without TLS, on the user's own network
     ended_hint: str = ""  # a possible reason why the provider ended the sign-in, if its age fits
+    preset_changes: tuple[PresetChange, ...] = ()  # what the preset has now, and this account does not use
 
     @property
     def refused_words(self) -> tuple[str, ...]:
@@ -381,6 +383,7 @@ class AccountView:
             "shareable": self.shareable,
             "hosts": list(self.hosts),
             "unencrypted": self.unencrypted,
+            "preset_changes": [each.to_json() for each in self.preset_changes],
             "last_error": self.last_error.to_json() if self.last_error else None,
         }
 
@@ -416,6 +419,7 @@ class AccountView:
             shareable=row.get("shareable", True),
             hosts=tuple(row.get("hosts", ())),
             unencrypted=row.get("unencrypted", False),
+            preset_changes=PresetChange.all_from(row.get("preset_changes", ())),
             access=None
             if row.get("access") is None
             else tuple(GrantedAccess.from_json(each) for each in row["access"]),

@@ -22,6 +22,7 @@ class Facts(TypedDict, total=False):
     """None of them is secret. They may hold what a user, a file or a provider named."""
 
     account: str  # its id, `provider/label`
+    command: str  # to type
     example: str  # a value that would do
     hint: str  # of a preset, about its keys
     hosts: str

@@ -8,6 +8,7 @@ since. Client secrets and keys are in the vault next to the account's grant, and
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -149,27 +150,43 @@ class ContextBuilder:
             now = self.preset(record.account.provider, record.account.pin)
         except KeyfobError:
             return  # a preset that is gone or faulty is reported when it is needed
-        pinned = record.account.pin.server
-        pairs: list[tuple[str | None, str | None]] = []
-        if METHOD_FACTS[record.account.method].server_from_preset:
-            pairs.append((now.issuer, pinned.issuer if now.issuer else None))
-            for name in ("token_endpoint", "refresh_endpoint", "userinfo_endpoint"):
-                pairs.append((getattr(now.endpoints, name), getattr(pinned.endpoints, name)))
-            way = now.revocation.request_of(secret=record.account.pin.confidential)
-            revocation = way.url or now.endpoints.revocation_endpoint
-            pairs.append((revocation, pinned.endpoints.revocation_endpoint))
-        for new, old in pairs:
-            if new and old and _origin(new) != _origin(old):
-                raise SignInNeeded(
-                    f"The address of {now.title} in its preset changed from {_origin(old)} to {_origin(new)}",
-                    code="preset_changed",
+        for new, old in moved(now, record):
+            if old is not None:
+                change = (
+                    f"The address of {now.title} in its preset changed from {_origin(old)} to {_origin(new)}"
                 )
-        for url in identity_urls(now, record.account.method):
-            if not _pinned(record, url):
-                raise SignInNeeded(
-                    f"{now.title}'s preset now uses {_origin(url)}, which is not the server of this account",
-                    code="preset_changed",
-                )
+                raise SignInNeeded(change, code="preset_changed")
+            raise SignInNeeded(
+                f"{now.title}'s preset now uses {_origin(new)}, which is not the server of this account",
+                code="preset_changed",
+            )
+
+    def current_preset(self, record: Record) -> Provider:
+        """The preset as it is now, with the account's inputs: not as the account was signed in with it.
+        Raises NotFound, SettingWrong.
+        """
+        return self._fill(self._catalogue.get(record.account.provider), record.account.pin)
+
+
+def moved(now: Provider, record: Record) -> Iterator[tuple[str, str | None]]:
+    """The addresses of a preset that are at another server than the account's, each with the account's own;
+    with None if the account has no such address.
+    """
+    pinned = record.account.pin.server
+    pairs: list[tuple[str | None, str | None]] = []
+    if METHOD_FACTS[record.account.method].server_from_preset:
+        pairs.append((now.issuer, pinned.issuer if now.issuer else None))
+        for name in ("token_endpoint", "refresh_endpoint", "userinfo_endpoint"):
+            pairs.append((getattr(now.endpoints, name), getattr(pinned.endpoints, name)))
+        way = now.revocation.request_of(secret=record.account.pin.confidential)
+        revocation = way.url or now.endpoints.revocation_endpoint
+        pairs.append((revocation, pinned.endpoints.revocation_endpoint))
+    for new, old in pairs:
+        if new and old and _origin(new) != _origin(old):
+            yield new, old
+    for url in identity_urls(now, record.account.method):
+        if not _pinned(record, url):
+            yield url, None
 
 
 def identity_urls(provider: Provider, method: Method) -> list[str]:

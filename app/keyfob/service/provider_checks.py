@@ -12,9 +12,11 @@ from urllib.parse import urlsplit
 from keyfob.core.account import AccountView, Record
 from keyfob.core.error_codes import ErrorCode
 from keyfob.core.errors import KeyfobError
+from keyfob.core.facts import Facts
 from keyfob.core.finding import Finding
 from keyfob.core.hosts import is_loopback
 from keyfob.core.http import Request
+from keyfob.core.preset_change import command_for
 from keyfob.ports import Transport
 from keyfob.service.doctor import Step
 
@@ -137,6 +139,11 @@ def _standing(views: Sequence[AccountView]) -> Finding:
             text = f"Answers, but {_names(found)} {one if len(found) == 1 else several}"
             key = found[0].key if status == "needs_sign_in" else None
             return Finding("provider", True, text, "warn", code, {"account": found[0].id}, account=key)
+    older = [view for view in views if view.preset_changes and view.status != "disconnected"]
+    if older:
+        text = f"Answers, but the preset has changed since {_names(older)} signed in"
+        facts: Facts = {"account": older[0].id, "command": command_for(older[0].id, older[0].preset_changes)}
+        return Finding("provider", True, text, "warn", "preset_newer", facts)
     off = [view for view in views if view.status == "disconnected"]
     on = [view for view in views if view.status != "disconnected"]
     parts = ["Answers"]

@@ -13,6 +13,8 @@ from typing import Any
 
 from keyfob.core.account import AccountView
 from keyfob.core.errors import SettingWrong, Usage
+from keyfob.core.preset_change import command_for
+from keyfob.core.text import plain
 from keyfob.ports import OutputOf
 from keyfob.tools import edits, hosts
 from keyfob.tools.edits import Change
@@ -120,8 +122,27 @@ def hosts_of(request: SetupRequest, tool: str) -> list[tuple[str, AccountView]]:
         answered = hosts.further(entry or {}, account.hosts) or account.hosts
         found += [(each, account) for each in answered if host in (None, each)]
     if not found:
+        _refuse_host(request, host)
         raise Usage(
             f"No account works with {tool}",
             remedy=f"Connect one, or add its name: keyfob wire {tool} ACCOUNT",
         )
     return found
+
+
+def _refuse_host(request: SetupRequest, host: str | None) -> None:
+    """Raises Usage if the named account does not have the host that was asked for."""
+    if host is None or not request.named or len(request.accounts) != 1:
+        return
+    account = request.accounts[0]
+    newer = [each for each in account.preset_changes if (each.part, each.value) == ("host", host)]
+    if newer:
+        raise Usage(
+            f"{plain(host, 120)} was added to {account.provider_title}'s preset after {account.id} signed in",
+            remedy=f"To let Keyfob send the token there, run: {command_for(account.id, newer)}",
+        )
+    known = ", ".join(account.hosts) or "none"
+    raise Usage(
+        f"{plain(host, 120)} is not a host of {account.id} ({known})",
+        remedy="Choose one of these hosts, or add the host to the account's preset and sign in again.",
+    )

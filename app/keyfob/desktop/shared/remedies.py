@@ -123,6 +123,8 @@ REMEDIES: Remedies = {
     "client_missing": "Register an app at the provider[ ({page})][ with the redirect {redirect}], and enter "
     "its client id.",
     "preset_faulty": "Correct the preset[ {path}].",
+    "preset_newer": "The account keeps what it was signed in with. To use what is new, choose Sign in again "
+    "in its menu.",
     "setting_faulty": "Correct or remove the setting.",
     "blocked_by_terms": "See the provider's terms[: {page}].",
     "sharing_not_allowed": "The provider's terms do not let other tools use this token.",

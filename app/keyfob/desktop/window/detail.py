@@ -27,6 +27,7 @@ from keyfob.desktop.window.status_text import (
     expired,
     headline,
     kept_back,
+    preset_note,
 )
 
 
@@ -67,7 +68,7 @@ def detail(
         tone=STATUS_TONES[view.status],
         shape=STATUS_SHAPES[view.status],
         headline=first,
-        note=" ".join(p for p in (second, kept_back(view), ends) if p),
+        note=" ".join(p for p in (second, kept_back(view), preset_note(view), ends) if p),
         life=life(view, now, zone),
         scopes=view.scopes,
         missing_scopes=view.narrower_scopes,

@@ -8,7 +8,10 @@ from typing import assert_never
 from keyfob.core import time_words
 from keyfob.core.account import AccountView
 from keyfob.core.error_codes import Advice
+from keyfob.core.preset_change import command_for
+from keyfob.core.text import plain
 
+PARTS_MOST = 3  # changes of a preset that a sentence names
 KEY_REMINDER = timedelta(days=7)  # before an API key expires
 GRANT_REMINDER = timedelta(days=1)  # before a sign-in ends that no renewal can lengthen
 
@@ -138,6 +141,20 @@ def kept_back(view: AccountView) -> str:
     if view.shareable:
         return ""
     return f"{view.provider_title}’s terms do not let other tools use this token."
+
+
+def preset_note(view: AccountView) -> str:
+    """What the preset has now and the account does not use, with what to do; empty if there is nothing."""
+    if not view.preset_changes:
+        return ""
+    found = ", ".join(f"{each.part} {plain(each.value, 60)}" for each in view.preset_changes[:PARTS_MOST])
+    more = len(view.preset_changes) - PARTS_MOST
+    found += f" and {more} more" if more > 0 else ""
+    only_scopes = all(each.part == "scope" for each in view.preset_changes)
+    # Signing in again asks for the scopes that the account had.
+    how = command_for(view.id, view.preset_changes)
+    how = f"run {how}" if only_scopes else "choose Sign in again in its menu"
+    return f"The preset of {view.provider_title} has changed: {found}. To use it for this account, {how}."
 
 
 def end_of_all(view: AccountView, now: datetime, zone: tzinfo | None) -> str:

@@ -12,6 +12,7 @@ from keyfob.core.account import (
     NO_COLOR,
     Account,
     AccountView,
+    Disconnected,
     NeedsSignIn,
     Record,
     shown_status,
@@ -21,14 +22,16 @@ from keyfob.core.error_codes import Advice
 from keyfob.core.errors import KeyfobError
 from keyfob.core.hosts import is_suffix
 from keyfob.core.methods import holds_key
+from keyfob.core.preset_change import PresetChange
 from keyfob.core.provider import Provider
 from keyfob.core.words import ShownStatus
 from keyfob.ports import Clock, Locks
 from keyfob.protocol.token_placement import api_of
 from keyfob.service.accounts.grant_store import lock_name
+from keyfob.service.accounts.preset_changes import changes
 from keyfob.service.accounts.schedule import Schedule
 from keyfob.service.accounts.tool_tokens import shareable
-from keyfob.service.contexts import ContextBuilder
+from keyfob.service.contexts import ContextBuilder, moved
 from keyfob.service.events import EventBus
 
 # How long before and after the time that a preset names a sign-in's end still fits it.
@@ -115,7 +118,14 @@ class AccountViews:
             unencrypted=account.pin.plain_host is not None,
             hosts=hosts_of(provider, account) if provider else (),
             ended_hint=ended_hint(provider, record) if provider else "",
+            preset_changes=self._changes(record) if provider else (),
         )
+
+    def _changes(self, record: Record) -> tuple[PresetChange, ...]:
+        if isinstance(record.status, Disconnected | NeedsSignIn):
+            return ()  # the next sign-in uses the preset as it is
+        now = self._contexts.current_preset(record)
+        return changes(now, record.account, (new for new, _ in moved(now, record)))
 
 
 def ended_hint(provider: Provider, record: Record) -> str:
