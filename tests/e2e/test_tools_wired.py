@@ -71,6 +71,27 @@ def test_git(bench: Bench) -> None:
     unwired(bench, "git", {config: old})
 
 
+@pytest.mark.parametrize("name", [".gitconfig", ".config/git/config"])
+def test_somebody_elses_git_helper_for_the_host_is_named_and_stays(bench: Bench, name: str) -> None:
+    bench.connect()
+    config, url = bench.home / name, bench.shop.base
+    config.parent.mkdir(parents=True, exist_ok=True)
+    (bench.home / ".gitconfig").write_text("[user]\n\tname = A\n")
+    config.write_text(old := f'[credential "{url}"]\n\thelper =\n\thelper = !gh auth git-credential\n')
+    refused = bench.keyfob("wire", "git", "workshop", "--yes")
+    assert (refused.code, refused.out) == (8, "")
+    assert f"{config} already has another credential helper for {url}: !gh auth git-credential" in refused.err
+    assert config.read_text() == old
+    # The command of the message, as it stands there.
+    command = "git config" + refused.last.rpartition("git config")[2].removesuffix(".")
+    assert bench.run("sh", "-c", command).code == 0
+    assert wired(bench, "git", "workshop")
+    # One for another host is nobody's business.
+    other = '[credential "https://elsewhere.example"]\n\thelper = store\n'
+    config.write_text(other + config.read_text())
+    assert bench.keyfob("wire", "git", "workshop", "--yes").code == 0
+
+
 def test_only_our_part_goes_where_the_file_was_changed_since(bench: Bench) -> None:
     bench.connect()
     config = bench.home / ".gitconfig"

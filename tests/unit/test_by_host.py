@@ -390,3 +390,22 @@ def test_the_table_names_access_that_the_presets_offer() -> None:
             assert not offered or row.get("access"), (
                 f"{tool} says nothing of the access that it needs at {name}"
             )
+
+
+def test_two_accounts_of_one_label_are_told_apart_by_their_ids(
+    accounts: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    accounts += [account("dyn", "alice", "git.two.example"), account("work", "alice", "git.two.example")]
+    asked = "protocol=https\nhost=git.two.example\n"
+    assert git(asked, monkeypatch) == git(f"{asked}username=alice\n", monkeypatch) == ""
+    said = capsys.readouterr().err
+    assert said.count("dyn/alice, work/alice. Use the id of one as the username") == 2
+    assert "dyn%2Falice" in said
+    assert f"password={TOKEN}-of-work/alice\n" in git(f"{asked}username=work/alice\n", monkeypatch)
+    # As pip asks: with the address's username, decoded.
+    assert keyring_command.main(["get", "https://git.two.example/simple", "work/alice"]) == 0
+    assert capsys.readouterr().out == f"{TOKEN}-of-work/alice\n"
+    assert keyring_command.main(["--mode=creds", "get", "https://work%2Falice@git.two.example/simple"]) == 0
+    assert f"{TOKEN}-of-work/alice" in capsys.readouterr().out
+    assert keyring_command.main(["get", "https://git.two.example/simple", "__token__"]) == 1
+    assert capsys.readouterr().out == ""

@@ -56,12 +56,20 @@ def choose(
         allowed = live if len(live) == 1 else allowed
     if len(allowed) > 1:
         ids = ", ".join(row["id"] for row in allowed)
-        say(f"{host} has {len(allowed)} accounts: {ids}. Use the label of one as the username")
+        say(f"{host} has {len(allowed)} accounts: {ids}. {_how_to_tell(allowed)}")
         return None
     if not allowed:
         return None
     _say_what_is_lacking(allowed[0], tool)
     return allowed[0]
+
+
+def _how_to_tell(accounts: Sequence[Account]) -> str:
+    """How a username names one of them: by its label, or by its id if two have the same label."""
+    if len({row["label"] for row in accounts}) == len(accounts):
+        return "Use the label of one as the username"
+    example = accounts[0]["id"].replace("/", "%2F")
+    return f"Use the id of one as the username. In an address, write %2F for the slash: {example}"
 
 
 def _say_what_is_lacking(account: Account, tool: str) -> None:

@@ -5,19 +5,26 @@ passwords of git's own plaintext store.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from keyfob.core.errors import SettingWrong
 from keyfob.core.secret import Secret
+from keyfob.core.text import plain
 from keyfob.ports import Span
-from keyfob.tools import hosts
+from keyfob.tools import edits, hosts
 from keyfob.tools.commands import command_of
 from keyfob.tools.entries import KEY, Entry, Format, Place
 from keyfob.tools.setup import HOST, Setup, SetupPlan, SetupRequest, block_edit, hosts_of
 from keyfob.tools.text_places import lines
 from keyfob.tools.tool import Tool
+
+_SECTION = re.compile(r'\s*\[((?:[^\]"]|"(?:[^"\\]|\\.)*")*)\]')
+_CREDENTIAL = re.compile(r'(?i:credential)\s+"((?:[^"\\]|\\.)*)"')
+_HELPER = re.compile(r"(?i)\s*helper\s*=(.*)")
 
 
 def plan(request: SetupRequest) -> SetupPlan:
@@ -30,6 +37,9 @@ def plan(request: SetupRequest) -> SetupPlan:
         and request.read(other) is not None
     ):
         path = other
+    if not request.environment.get("GIT_CONFIG_GLOBAL"):
+        _refuse_helpers(request, other if path != other else request.home / ".gitconfig")
+    _refuse_helpers(request, path)
     block: list[str] = []
     for host, account in dict(reversed(hosts_of(request, "git"))).items():
         helper = command_of("git-credential-keyfob", "keyfob")
@@ -39,6 +49,32 @@ def plan(request: SetupRequest) -> SetupPlan:
         # stores would keep the token in its own store.
         block += [f'[credential "{_url(host)}"]', "\thelper =", f'\thelper = "{helper}"']
     return SetupPlan([block_edit(request, path, "git", block)])
+
+
+def _refuse_helpers(request: SetupRequest, path: Path) -> None:
+    """Raises SettingWrong if the file has another helper for one of the hosts: ours would be the only one."""
+    ours = {host for host, _ in hosts_of(request, "git")}
+    for url, helper in _helpers(edits.without_block(request.read(path) or "", "git")):
+        host = hosts.split(url if "://" in url else f"https://{url}")[1]
+        if host in ours and helper and "keyfob" not in helper:
+            raise SettingWrong(
+                f"{path} already has another credential helper for {plain(url, 200)}: {plain(helper, 80)}",
+                remedy=f"Remove it, then try again: git config --file {shlex.quote(str(path))} --unset-all "
+                f"{shlex.quote(f'credential.{url}.helper')}",
+            )
+
+
+def _helpers(text: str) -> Iterator[tuple[str, str]]:
+    """The helpers that a git configuration sets for an address, each with the address."""
+    url: str | None = None
+    for line in text.splitlines():
+        section = _SECTION.match(line)
+        if section is not None:
+            found = _CREDENTIAL.fullmatch(section[1].strip())
+            url, line = (re.sub(r"\\(.)", r"\1", found[1]) if found else None), line[section.end() :]
+        helper = _HELPER.match(line)
+        if url is not None and helper is not None:
+            yield url, helper[1].strip().strip('"')
 
 
 def _url(host: str) -> str:
