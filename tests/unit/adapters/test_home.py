@@ -14,6 +14,7 @@ import pytest
 from keyfob.core.errors import Fault, SettingWrong
 from keyfob.process import paths
 from keyfob.process.home import Home, open_home, socket_path, write_private
+from support.agent_rig import short_folder
 from support.plain_user import obey_modes
 
 XDG = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "KEYFOB_HOME", "KEYFOB_SOCK")
@@ -203,12 +204,10 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 # --- the socket ---------------------------------------------------------------------------------------------
 
 
-def test_the_socket_is_in_the_run_folder(tmp_path: Path) -> None:
-    root = tmp_path / "h"
-    if len(os.fsencode(root / "run" / "agent.sock")) > paths.SOCKET_PATH_MOST:
-        pytest.fail("the tests' own folder is too deep to tell")
-    home = open_home({"KEYFOB_HOME": str(root)})
-    assert socket_path(home, {}) == home.run / "agent.sock"
+def test_the_socket_is_in_the_run_folder() -> None:
+    with short_folder() as folder:
+        home = open_home({"KEYFOB_HOME": str(folder / "h")})
+        assert socket_path(home, {}) == home.run / "agent.sock"
 
 
 def test_keyfob_sock_names_it(tmp_path: Path) -> None:
@@ -217,16 +216,15 @@ def test_keyfob_sock_names_it(tmp_path: Path) -> None:
 
 
 def test_a_long_path_gets_a_short_one_in_the_runtime_folder(tmp_path: Path) -> None:
-    runtime = tmp_path / "r"
-    runtime.mkdir(mode=0o700)
-    env = {"KEYFOB_HOME": str(tmp_path / ("h" * 100)), "XDG_RUNTIME_DIR": str(runtime)}
-    path = socket_path(open_home(env), env)
-    assert path.parent.parent == runtime
-    assert mode(path.parent) == 0o700
-    assert len(os.fsencode(path)) <= paths.SOCKET_PATH_MOST
-    assert paths.socket_file(env) == str(path)  # the client, without opening the home
-    other = {**env, "KEYFOB_HOME": str(tmp_path / ("i" * 100))}
-    assert socket_path(open_home(other), other) != path
+    with short_folder() as runtime:
+        env = {"KEYFOB_HOME": str(tmp_path / ("h" * 100)), "XDG_RUNTIME_DIR": str(runtime)}
+        path = socket_path(open_home(env), env)
+        assert path.parent.parent == runtime
+        assert mode(path.parent) == 0o700
+        assert len(os.fsencode(path)) <= paths.SOCKET_PATH_MOST
+        assert paths.socket_file(env) == str(path)  # the client, without opening the home
+        other = {**env, "KEYFOB_HOME": str(tmp_path / ("i" * 100))}
+        assert socket_path(open_home(other), other) != path
 
 
 def test_without_a_runtime_folder_it_is_under_tmp_and_its_owner_is_checked(
