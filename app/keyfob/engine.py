@@ -275,6 +275,7 @@ def build(ports: Ports) -> Engine:
         home=ports.user_home,
         environment=ports.environment,
     )
+    tool_setup = ToolSetup(accounts, wiring, ports.user_home)
     return Engine(
         home=ports.home,
         providers=catalogue,
@@ -298,7 +299,7 @@ def build(ports: Ports) -> Engine:
         sign_in=sign_in,
         keeper=keeper,
         renewer=renewer,
-        doctor=_doctor(ports, accounts, wiring),
+        doctor=_doctor(ports, accounts, wiring, tool_setup),
         aws_roles=AwsRoles(catalogue, runner, vault, clock),
         reports=Reports(catalogue, store, traces),
         presets=presets,
@@ -318,14 +319,14 @@ def build(ports: Ports) -> Engine:
             write=write_private,
         ),
         wiring=wiring,
-        tool_setup=ToolSetup(accounts, wiring, ports.user_home),
+        tool_setup=tool_setup,
         recovery=recovery,
         encrypted_file=ports.encrypted_file,
         vault_lock=ports.vault_lock,
     )
 
 
-def _doctor(ports: Ports, accounts: Accounts, wiring: Wiring) -> Doctor:
+def _doctor(ports: Ports, accounts: Accounts, wiring: Wiring, setup: ToolSetup) -> Doctor:
     own = ports.presets
     providers = ProviderChecks(
         ports.store.records,
@@ -333,7 +334,7 @@ def _doctor(ports: Ports, accounts: Accounts, wiring: Wiring) -> Doctor:
         lambda provider: any(each.id == provider and each.origin == "keyfob" for each in own.all()),
         ports.check_transport or ports.transport,
     )
-    checks = (*ports.checks, ("tools", lambda: tools_finding(wiring)))
+    checks = (*ports.checks, ("tools", lambda: tools_finding(wiring, setup)))
     return Doctor(checks, ports.tray, providers.steps)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
 
     from _shots.stage import Stage
+    from keyfob.core.account import AccountView
     from keyfob.desktop.controller import AppController
     from keyfob.desktop.window.main_window import MainWindow
 
@@ -63,12 +65,15 @@ def opened(
     keep: Sequence[str] = FAST,
     answer: Callable[[Request], Response] | None = answers,
     run: bool = True,
+    views: Sequence[AccountView] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> AppController:
     """The window with the page open. `others` take the place of the findings with their names."""
     found = {each.name: each for each in (*WELL, *others)}
     checks = [(each.name, partial(lambda finding: finding, each)) for each in found.values()]
     asked = ScriptedTransport(answer)
-    engine = stage.engine(stage.views(*keep), checks=checks, check_transport=asked)
+    views = stage.views(*keep) if views is None else views
+    engine = stage.engine(views, checks=checks, check_transport=asked, environment=environment or {})
     app = stage.app(engine)
     assert app.running is not None
     check = app.running.check
@@ -121,6 +126,24 @@ def no_accounts(stage: Stage) -> QWidget:
 @scene("check-tool-changed")
 def tool_changed(stage: Stage) -> QWidget:
     window = changed_git(stage).window
+    stage.show(window)
+    bar = window.pages.currentWidget().findChildren(Scroller)[0].verticalScrollBar()
+    bar.setValue(bar.maximum())
+    QApplication.processEvents()
+    return window
+
+
+@scene("check-tool-access")
+def tool_access(stage: Stage) -> QWidget:
+    """git is set up for an account that may not read repositories."""
+    views = [replace(view, scopes=("user:email",)) for view in stage.views("github")]
+    engine = stage.engine(views, checks=())
+    asked = Asked(stage.folder, ("github",))
+    engine.tool_setup.make("git", asked, engine.tool_setup.plan("git", asked))
+    helper = stage.folder / "git-credential-keyfob"
+    helper.write_text("#!/bin/sh\n")
+    helper.chmod(0o755)
+    window = opened(stage, views=views, environment={"PATH": str(stage.folder)}).window
     stage.show(window)
     bar = window.pages.currentWidget().findChildren(Scroller)[0].verticalScrollBar()
     bar.setValue(bar.maximum())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from PySide6.QtGui import QAccessible, QFocusEvent, QGuiApplication
 from PySide6.QtWidgets import QApplication, QPushButton
 from pytestqt.qtbot import QtBot
 
+from keyfob.core.account import AccountView
 from keyfob.core.errors import KeychainError, Transient
 from keyfob.core.finding import Finding
 from keyfob.core.http import Request, Response
@@ -52,12 +53,17 @@ def opened(qapp: QApplication, theme: Theme, tmp_path: Path, qtbot: QtBot) -> It
     """The app with these checks and accounts, its window shown."""
     apps: list[AppController] = []
 
-    def make(*checks: Any, providers: tuple[str, ...] = ("github",), **ports: Any) -> AppController:
+    def make(
+        *checks: Any,
+        providers: tuple[str, ...] = ("github",),
+        views: Sequence[AccountView] | None = None,
+        **ports: Any,
+    ) -> AppController:
         steps = [
             (each.name, partial(lambda found: found, each)) if isinstance(each, Finding) else each
             for each in checks
         ]
-        views = [view for view in sample_views() if view.provider in providers]
+        views = views or [view for view in sample_views() if view.provider in providers]
         ports = {"check_transport": ScriptedTransport(answers), **ports}
         engine = sample_engine(tmp_path, views, checks=steps, **ports)
         app = make_app(theme, lambda: engine)
@@ -154,6 +160,29 @@ def test_a_changed_tool_is_set_up_again_from_the_page(
     qtbot.waitUntil(lambda: rows(page)["Tools"].text.text() == "git is ready.")
     assert file.read_text() == f"[user]\n\tname = A\n\ttoken = not-to-be-shown\n{wanted}"
     assert app.window.note.text.text().startswith("git is set up again.")
+
+
+def test_a_tool_that_lacks_access_leads_to_asking_for_it(tmp_path: Path, opened: Open, qtbot: QtBot) -> None:
+    (github,) = (view for view in sample_views() if view.provider == "github")
+    narrow = replace(github, scopes=("user:email",))
+    store = MemoryAccountStore()
+    engine = sample_engine(tmp_path, [narrow], store=store)
+    asked = Asked(tmp_path, ("github",))
+    engine.tool_setup.make("git", asked, engine.tool_setup.plan("git", asked))
+    environment = {"PATH": str(tmp_path)}
+    (tmp_path / "git-credential-keyfob").write_text("#!/bin/sh\n")
+    (tmp_path / "git-credential-keyfob").chmod(0o755)
+    app = opened(views=[narrow], store=store, environment=environment)
+    row = rows(run(app, qtbot))["Tools"]
+    assert row.text.text() == "github/aldis-k does not have the access that git needs (repo)."
+    assert row.effect.text() == words.LACKING
+    assert row.button.accessibleName() == "Ask for more: Tools"
+    row.button.click()
+    form = app.running.connect_dialog.form
+    qtbot.waitUntil(lambda: form.access is not None)
+    assert form.title.text() == "Ask for more: aldis-k"
+    assert [r.choice.id for r in form.access.rows if r.check.isChecked() and not r.choice.fixed] == ["repo"]
+    assert form.go.isEnabled(), "what is lacking is chosen: only Continue is left to press"
 
 
 def test_a_tool_whose_account_is_gone_is_not_set_up_again(

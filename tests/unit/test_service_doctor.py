@@ -16,8 +16,10 @@ from keyfob.adapters.store.settings_file import SettingsFile
 from keyfob.adapters.system.clock import now
 from keyfob.adapters.system.doctor_checks import _clock, checks_of
 from keyfob.adapters.vault.memory import MemoryVault
-from keyfob.core.account import Pin
+from keyfob.agent.remedies import REMEDIES
+from keyfob.core.account import AccountView, Pin
 from keyfob.core.errors import SettingWrong, Transient
+from keyfob.core.facts import filled
 from keyfob.core.finding import Finding
 from keyfob.core.http import Request, Response
 from keyfob.core.provider import Endpoints, Server
@@ -170,10 +172,11 @@ def test_the_plan_keeps_the_order_and_names_only_presets_of_ours(tmp_path: Path)
     assert [step.provider for step in steps if step.name == "provider"] == ["github", "nexusmods"]
 
 
-def wire_git(engine: Engine, file: Path, text: str) -> None:
-    """As if `keyfob wire git` had written this file."""
+def wire_git(engine: Engine, file: Path, text: str, *accounts: str) -> None:
+    """As if `keyfob wire git` had written this file, for these accounts."""
     file.write_text(text, "utf-8")
     notes = {"git": {"files": {str(file): {"digest": "0", "existed": True, "backup": None}}, "told": {}}}
+    notes["git"]["asked"] = {"accounts": accounts}
     engine.home.state.mkdir(parents=True, exist_ok=True)
     (engine.home.state / "wired.json").write_text(json.dumps(notes), "utf-8")
 
@@ -219,6 +222,31 @@ def test_a_tool_whose_helper_is_not_there_is_a_warning(tmp_path: Path) -> None:
     assert found(engine)["tools"].text == f"git runs {gone}, which is not there"
     on_path(gone.parent, gone.name)
     assert found(engine)["tools"].level == "ok"
+
+
+def test_an_account_without_the_access_that_a_tool_needs_is_a_warning(tmp_path: Path) -> None:
+    environment = on_path(tmp_path / "bin", "git-credential-keyfob")
+    (github,) = (view for view in sample_views() if view.provider == "github")
+
+    def line(view: AccountView, *named: str) -> Finding:
+        engine = sample_engine(tmp_path, [view], environment=environment)
+        wire_git(engine, tmp_path / ".gitconfig", ours(), *named)
+        return found(engine)["tools"]
+
+    may, may_not = github.scopes, tuple(each for each in github.scopes if each != "repo")
+    assert may != may_not
+    assert line(replace(github, scopes=may)).level == "ok"
+    lacks = line(replace(github, scopes=may_not))
+    assert (lacks.ok, lacks.level, lacks.code, lacks.account) == (True, "warn", "access_lacking", github.key)
+    assert lacks.text == "github/aldis-k does not have the access that git needs (repo)"
+    assert lacks.public == "1 of 1 ready", "a report names no account"
+    assert filled(REMEDIES["access_lacking"], lacks.facts) == (
+        "Ask for it: run `keyfob reconnect github/aldis-k --access repo`."
+    )
+    assert line(replace(github, scopes=may_not), github.key).code == "access_lacking"
+    assert line(replace(github, scopes=may_not), "another").level == "ok", "git was set up without it"
+    signed_out = replace(github, scopes=may_not, status="needs_sign_in")
+    assert line(signed_out).level == "ok", "it has to be signed in first"
 
 
 Standing = Mapping[str, Any] | None

@@ -181,6 +181,7 @@ REMEDIES: Remedies = {
     "setup_changed": "To set it up again, run `keyfob wire[ {name}]`.",
     "service_unavailable": "Start the agent yourself with `keyfob agent`.",
     "helper_missing": "Add the folder of the keyfob command to PATH, or run `keyfob wire[ {name}]` again.",
+    "access_lacking": "Ask for it[: run `keyfob reconnect {account} --access {access}`].",
     # PeerFault
     "protocol_violation": "Try again. If the problem continues, report it to the provider.",
     "state_mismatch": "Start the sign-in again in one browser window.",

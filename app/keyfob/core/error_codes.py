@@ -169,6 +169,7 @@ ErrorCode = Literal[
     "setup_changed",
     "service_unavailable",
     "helper_missing",
+    "access_lacking",
     # PeerFault
     "protocol_violation",
     "state_mismatch",
@@ -337,6 +338,7 @@ CODES: Mapping[ErrorCode, Advice] = {
     "setup_changed": _F,
     "service_unavailable": _F,
     "helper_missing": _F,
+    "access_lacking": _F,
     # PeerFault
     "protocol_violation": _B,
     "state_mismatch": _B,

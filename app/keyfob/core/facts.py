@@ -21,6 +21,7 @@ FACT_MOST = 400  # characters
 class Facts(TypedDict, total=False):
     """None of them is secret. They may hold what a user, a file or a provider named."""
 
+    access: str  # a bundle of the preset, as `--access` names it
     account: str  # its id, `provider/label`
     command: str  # to type
     example: str  # a value that would do

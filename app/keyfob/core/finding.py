@@ -21,7 +21,7 @@ class Finding:
     code: ErrorCode | None = None  # what is wrong; each face knows what to do about it
     facts: Facts = field(default_factory=Facts)
     subject: str = ""  # of several with this name: the provider's title
-    account: str | None = None  # the key of the account that waits for its user
+    account: str | None = None  # the key of the account that needs its user
     public: str = ""  # what a report may say besides: no name that a user chose, no path, no address
 
     def to_json(self, remedy: str | None) -> dict[str, Any]:

@@ -164,6 +164,7 @@ class RunningApp(QObject):
         check.port_asked.connect(self._open_port)
         check.vault_asked.connect(self._open_vault)
         check.reconnect_asked.connect(self._reconnect_asked)
+        check.more_access_asked.connect(self._more_access_asked)
         check.repair_asked.connect(self.tool_repair.ask)
         self.tool_repair.said.connect(self._say)
         self.tool_repair.repaired.connect(check.something_changed)
@@ -348,6 +349,11 @@ class RunningApp(QObject):
 
     def _reconnect_asked(self, key: str) -> None:
         self.ask("reconnect", key)
+
+    def _more_access_asked(self, key: str, access: str) -> None:
+        view = self.presenter.view(key)
+        if view is not None:
+            self.connect_dialog.ask_for_more(view, access)
 
     def _sign_in_asked(self, key: str) -> None:
         self._shell.window.close_page()

@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from keyfob.core.account import AccountView
 from keyfob.core.errors import SettingWrong
 from keyfob.service.accounts.accounts import Accounts
+from keyfob.tools import hosts
 from keyfob.tools.setup import SetupPlan
 from keyfob.tools.wiring import Wiring
 
@@ -23,6 +25,17 @@ class Asked:
     here: Path
     accounts: Sequence[str] = ()
     options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """An account without the access that a tool needs. `access`: the bundle to ask for, as `--access` names
+    it.
+    """
+
+    tool: str
+    account: AccountView
+    access: str
 
 
 class ToolSetup:
@@ -63,3 +76,23 @@ class ToolSetup:
         note = (self._wiring.notes(tool) or {}).get("asked") or {}
         here = Path(note.get("here") or self._home)
         return Asked(here, tuple(note.get("accounts", ())), dict(note.get("options", {})))
+
+    def lacking(self, tool: str) -> list[Lack]:
+        """What the accounts lack that the tool was set up for. An account that is signed out is left out: it
+        has to be signed in first. So is one whose preset has nothing more to ask for. Raises KeyfobError if
+        the accounts cannot be read.
+        """
+        named = set(self.asked(tool).accounts)
+        found = []
+        for view in self._accounts.views():
+            meant = not named or bool(named & {view.key, view.id})
+            if (
+                meant
+                and view.shareable
+                and view.more_access
+                and view.status not in ("needs_sign_in", "disconnected")
+            ):
+                access = hosts.lacking(view.to_json(), tool)
+                if access is not None:
+                    found.append(Lack(tool, view, access))
+        return found

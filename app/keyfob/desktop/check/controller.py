@@ -11,7 +11,7 @@ from datetime import datetime
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
 
-from keyfob.desktop.check.models import Check, outcome
+from keyfob.desktop.check.models import Action, Check, outcome
 from keyfob.desktop.check.page import CheckPage
 from keyfob.desktop.check.presenter import CheckPresenter
 from keyfob.desktop.shared.announce import announce
@@ -32,6 +32,7 @@ class CheckEverything(QObject):
     port_asked = Signal()
     vault_asked = Signal()  # where tokens are kept
     reconnect_asked = Signal(str)  # an account's key
+    more_access_asked = Signal(str, str)  # an account's key, and the bundle to ask for
     repair_asked = Signal(str)  # a tool's name
     restore_asked = Signal()
 
@@ -102,8 +103,8 @@ class CheckEverything(QObject):
     def _failed(self, sentence: str) -> None:
         announce(self.page, sentence, urgent=True)
 
-    def _pressed(self, kind: str, key: str) -> None:
-        match kind:
+    def _pressed(self, action: Action) -> None:
+        match action.kind:
             case "unlock":
                 self.unlock_asked.emit()
             case "vault":
@@ -111,9 +112,11 @@ class CheckEverything(QObject):
             case "port":
                 self.port_asked.emit()
             case "reconnect":
-                self.reconnect_asked.emit(key)
+                self.reconnect_asked.emit(action.key)
+            case "more_access":
+                self.more_access_asked.emit(action.key, action.access)
             case "repair":
-                self.repair_asked.emit(key)
+                self.repair_asked.emit(action.key)
             case "restore":
                 self.restore_asked.emit()
             case "again":

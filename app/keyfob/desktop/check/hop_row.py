@@ -80,9 +80,9 @@ class Mark(QWidget):
 
 
 class HopRow(QFrame):
-    """`pressed(kind, key)`: the button of the row."""
+    """`pressed`: the `Action` of the row's button."""
 
-    pressed = Signal(str, str)
+    pressed = Signal(object)
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
@@ -188,4 +188,4 @@ class HopRow(QFrame):
 
     def _press(self) -> None:
         if self._hop is not None and self._hop.action is not None:
-            self.pressed.emit(self._hop.action.kind, self._hop.action.key)
+            self.pressed.emit(self._hop.action)

@@ -31,11 +31,14 @@ NAMED_MOST = 3  # providers that the shared row names
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """The button of a row. For reconnect, `key` is the account's; for repair, the tool's name."""
+    """The button of a row. For reconnect and more_access, `key` is the account's; for repair, the tool's
+    name. `access`: the bundle to ask for.
+    """
 
-    kind: Literal["unlock", "vault", "port", "reconnect", "repair", "restore", "again"]
+    kind: Literal["unlock", "vault", "port", "reconnect", "more_access", "repair", "restore", "again"]
     text: str
     key: str = ""
+    access: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +164,8 @@ def _hop(step: Step, result: Result) -> Hop:
 
 def _action(finding: Finding) -> Action | None:
     code = finding.code
+    if code == "access_lacking" and finding.account is not None:
+        return Action("more_access", "Ask for more…", finding.account, finding.facts.get("access", ""))
     if finding.account is not None:
         return Action("reconnect", "Sign in…", finding.account)
     if code is None:
@@ -182,13 +187,21 @@ def _action(finding: Finding) -> Action | None:
 
 def _effect(finding: Finding, action: Action | None) -> str:
     """What it means; and what to do, unless the button does it."""
-    if finding.account is not None:
+    if finding.code == "access_lacking":
+        meaning = words.LACKING
+    elif finding.account is not None:
         meaning = words.SIGNED_OUT
     elif finding.code == "setup_changed":
         meaning = words.CHANGED
     else:
         meaning = words.EFFECTS[finding.name] if finding.level == "fail" else ""
-    does_it = action is not None and action.kind in ("unlock", "reconnect", "repair", "restore")
+    does_it = action is not None and action.kind in (
+        "unlock",
+        "reconnect",
+        "more_access",
+        "repair",
+        "restore",
+    )
     if finding.code is None or does_it:
         return meaning
     return f"{meaning} {filled(remedies.REMEDIES[finding.code], finding.facts)}".strip()

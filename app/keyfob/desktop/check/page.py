@@ -18,9 +18,9 @@ NOTE = "The report contains no tokens, keys, names, or paths."
 
 
 class CheckPage(QWidget):
-    """Shows a `Check`. `asked(kind, key)` is the button of a row, `again_asked` that of the head."""
+    """Shows a `Check`. `asked` has the `Action` of a row's button, `again_asked` that of the head."""
 
-    asked = Signal(str, str)
+    asked = Signal(object)
     again_asked = Signal()
     back_asked = Signal()
 
@@ -134,7 +134,7 @@ class CheckPage(QWidget):
 class GroupCard(QWidget):
     """One card with its rows."""
 
-    pressed = Signal(str, str)
+    pressed = Signal(object)
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()

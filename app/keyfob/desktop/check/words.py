@@ -51,6 +51,7 @@ EFFECTS: Mapping[FindingName, str] = {
 }
 SIGNED_OUT = "Your tools do not get a token for this account until you sign in."
 CHANGED = "The tool may not get tokens from Keyfob until you set it up again."
+LACKING = "The provider may refuse the tool until you ask for this access."
 TIMED_OUT: frozenset[ErrorCode] = frozenset({"network_timeout", "keychain_timeout"})
 # A problem that passes: the button tries again.
 PASSING: frozenset[ErrorCode] = frozenset(

@@ -124,10 +124,12 @@ class ConnectDialog(QDialog):
         self._presenter.prepare_again(account, method)
         self._come_up()
 
-    def ask_for_more(self, account: AccountView) -> None:
-        """Open for an account that exists, to choose what else its tools may do."""
+    def ask_for_more(self, account: AccountView, access: str = "") -> None:
+        """Open for an account that exists, to choose what else its tools may do. `access`: the bundle that is
+        ticked at first.
+        """
         self.account = account
-        self._presenter.prepare_more(account)
+        self._presenter.prepare_more(account, access)
         self._come_up()
 
     def connect_to(self, provider: str, method: Method) -> None:

@@ -93,9 +93,9 @@ def with_foreign(form: Form, presets: Iterable[Provider]) -> Form:
     return replace(form, key=replace(form.key, foreign=tuple(keys.telling(others))))
 
 
-def with_access(form: Form, provider: Provider, had: Collection[str] | None = None) -> Form:
+def with_access(form: Form, provider: Provider, had: Collection[str] | None = None, wanted: str = "") -> Form:
     """The form with the provider's access to choose from. `had`: the ids of the bundles that the account has
-    already; None for an account that does not exist yet.
+    already; None for an account that does not exist yet. `wanted`: a bundle that is ticked besides.
     """
     facts = METHOD_FACTS[form.method]
     if form.blocked or not provider.access or facts.asks_for or form.method in ("app_password", "atproto"):
@@ -113,7 +113,7 @@ def with_access(form: Form, provider: Provider, had: Collection[str] | None = No
                     each.scopes,
                     allows=each.allows or "",
                     risky=each.risky or "",
-                    chosen=each.default and had is None and not facts.by_client,
+                    chosen=each.id == wanted or (each.default and had is None and not facts.by_client),
                     fixed=had is not None and each.id in had,
                     note="has it" if had is not None and each.id in had else "",
                 )

@@ -140,8 +140,10 @@ class SignInPresenter(QObject):
             self._while_open(self._complain)
         ).start()
 
-    def prepare_more(self, account: AccountView) -> None:
-        """`form` follows: what else an account's tools may do. All other things stay as they are."""
+    def prepare_more(self, account: AccountView, access: str = "") -> None:
+        """`form` follows: what else an account's tools may do. All other things stay as they are.
+        `access`: the bundle that is ticked at first.
+        """
         engine = self._engine
 
         def work() -> Form:
@@ -154,7 +156,7 @@ class SignInPresenter(QObject):
                 title=f"Ask for more: {name_of(account)}",
                 text=f"{name_of(account)} stays signed in until {provider.title} has answered.",
             )
-            return forms.with_access(form, provider, {each.id for each in account.access or ()})
+            return forms.with_access(form, provider, {each.id for each in account.access or ()}, access)
 
         Operation(self, work, self._while_open(self._prepared)).failing(
             self._while_open(self._complain)

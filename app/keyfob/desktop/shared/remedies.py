@@ -166,6 +166,7 @@ REMEDIES: Remedies = {
     "setup_changed": "To set it up again, press Repair in Check everything.",
     "service_unavailable": "Keep Keyfob open. It does the same work as the agent.",
     "helper_missing": "Install Keyfob again, or undo the tool's setup.",
+    "access_lacking": "To ask for it, press Ask for more on the page of the account.",
     # PeerFault
     "protocol_violation": "Try again. If the problem continues, report it to the provider.",
     "state_mismatch": "Start the sign-in again in one browser window.",
