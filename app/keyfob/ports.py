@@ -181,6 +181,11 @@ class VaultLock(Protocol):
     def is_open(self) -> bool:
         """Whether it can be used without a passphrase from its user."""
 
+    def refuse(self) -> None:
+        """Read nothing from now on: KeychainError `agent_locked`. What was received is still saved, until
+        `lock`. Idempotent.
+        """
+
     def lock(self) -> None:
         """Refuse every call from now on, with KeychainError `agent_locked`. Idempotent."""
 

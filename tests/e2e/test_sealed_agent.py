@@ -88,7 +88,7 @@ def test_the_other_commands(served: Machine) -> None:
     renamed = run(served, "rename", "here/alice", "work", "--json").json
     assert renamed["id"] == "here/work"
     assert run(served, "rename", "here/work", "alice").out == "Renamed here/work to here/alice\n"
-    refused = run(served, "rename", "here/alice", "No Good", "--json")
+    refused = run(served, "rename", "here/alice", "???", "--json")
     assert (refused.code, refused.error["code"]) == (2, "label_wrong")
 
 

@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 
+from keyfob.adapters.vault.lockable import LockableVault
+from keyfob.adapters.vault.memory import MemoryVault
 from keyfob.agent.api import HEADER, PLAIN, PROBLEM, event_line
+from keyfob.agent.control import Control
 from keyfob.agent.endpoints import Peer
 from keyfob.agent.http import Answer, Incoming
 from keyfob.agent.remedies import REMEDIES
@@ -55,6 +58,21 @@ def ask(
 
 def told(answer: Answer) -> Any:
     return json.loads(answer.body)
+
+
+def test_s87_a_locked_agent_gives_out_no_token_that_is_in_memory(rig: AgentRig) -> None:
+    """While a renewed token is being saved, the one before it is in memory."""
+    vault = LockableVault(MemoryVault())
+    rig.api.control = Control("home", vault, "keychain", START, lambda _: True)
+    assert ask(rig, "GET", "/v1/token/example/alice").status == 200
+    assert ask(rig, "POST", "/v1/agent/lock").status == 200
+    for method, target in (("GET", "token"), ("POST", "sign")):
+        body = {"method": "GET", "url": "https://id.example.org/me"} if method == "POST" else None
+        answer = ask(rig, method, f"/v1/{target}/example/alice", body)
+        assert (answer.status, told(answer)["code"]) == (503, "agent_locked")
+        assert b"access-" not in answer.body
+    assert ask(rig, "POST", "/v1/agent/unlock", {}).status == 200
+    assert ask(rig, "GET", "/v1/token/example/alice").status == 200
 
 
 # --- accounts and tokens ------------------------------------------------------------------------------------

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from keyfob.adapters.vault.lockable import LockableVault
 from keyfob.adapters.vault.memory import MemoryVault
+from keyfob.agent.control import Control
 from keyfob.core.account import Connected, Disconnected, Intent, NeedsSignIn, Record, Stale
 from keyfob.core.errors import (
     Fault,
@@ -318,6 +320,69 @@ def test_a_failed_save_is_retried_and_never_dropped(tmp_path: Path, monkeypatch:
     assert rig.ask(force=True) == "access-2"
     assert rig.held().access == Secret("access-2")
     assert "saving_failed" in [e.kind for e in rig.store.events()]
+
+
+def control_of(rig: Rig, vault: LockableVault) -> Control:
+    return Control("home", vault, "sealed", rig.clock(), rig.keeper.settled)
+
+
+def test_s87_a_lock_waits_for_a_renewal_that_has_begun_and_gives_out_nothing_meanwhile(
+    tmp_path: Path,
+) -> None:
+    """The refresh token is spent by then: a vault that is closed before the new one is saved loses the
+    sign-in.
+    """
+    vault = LockableVault(MemoryVault())
+    rig = Rig(tmp_path, vault=vault)
+    rig.connect("key-2", "bob")
+    rig.connect()
+    rig.clock.forward(seconds=3600)
+    sent, refused = threading.Event(), threading.Event()
+
+    def answer_late() -> None:
+        sent.set()
+        assert refused.wait(10)
+
+    rig.server.before = answer_late
+    with ThreadPoolExecutor(2) as pool:
+        renewing = pool.submit(rig.ask)
+        assert sent.wait(10)
+        locking = pool.submit(control_of(rig, vault).lock)
+        while not vault.locked:
+            assert not locking.done()
+        with pytest.raises(KeychainError) as caught:
+            rig.keeper.grant("key-2", min_life=timedelta(0))
+        assert caught.value.code == "agent_locked"
+        refused.set()
+        assert renewing.result(10) == "access-3"
+        locking.result(10)
+    assert refreshes(rig) == 1
+    with pytest.raises(KeychainError):
+        vault.save("key-1/a", Secret("late"))
+    vault.open(None)
+    assert rig.held().refresh == Secret("refresh-3")
+    assert rig.store.intent("key-1") is None
+
+
+def test_s87_a_lock_leaves_the_vault_open_for_what_is_not_saved_yet(tmp_path: Path) -> None:
+    vault = LockableVault(MemoryVault())
+    rig = Rig(tmp_path, vault=vault)
+    rig.connect()
+    rig.clock.forward(seconds=3600)
+
+    def lock() -> None:
+        impatient = replace(control_of(rig, vault), settled=lambda _: rig.keeper.settled(timedelta(0)))
+        with pytest.raises(Transient) as caught:
+            impatient.lock()
+        assert caught.value.code == "still_renewing"
+
+    rig.server.before = lock
+    assert rig.ask() == "access-2"
+    with pytest.raises(KeychainError):
+        rig.ask()
+    control_of(rig, vault).lock()
+    vault.open(None)
+    assert rig.held().refresh == Secret("refresh-2")
 
 
 def test_the_old_token_is_served_while_the_new_one_waits_for_the_keychain(

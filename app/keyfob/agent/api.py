@@ -233,6 +233,9 @@ class Api:
         return token_answer(token, request)
 
     def _require(self, peer: Peer, account: Account, allowed: str | None) -> None:
+        if self.control is not None and self.control.vault.locked:
+            # Not left to the vault: a token whose renewal is still being saved comes from memory.
+            raise KeychainError("The agent is locked", code="agent_locked")
         if self.consent is not None and account.key != allowed:
             self.consent.require(peer, account.id, account.key)
 

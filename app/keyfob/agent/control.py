@@ -11,27 +11,28 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from keyfob import __version__
-from keyfob.core.errors import Usage
+from keyfob.core.errors import Transient, Usage
 from keyfob.core.secret import Secret
 from keyfob.core.times import to_rfc3339
 from keyfob.core.words import VaultChoice
 from keyfob.ports import VaultLock
 
-SETTLED_WITHIN = timedelta(seconds=10)  # renewals that have begun are saved before the vault closes
+# Renewals that have begun are saved before the vault closes. One takes 30 seconds at most.
+SETTLED_WITHIN = timedelta(seconds=40)
 
 
 @dataclass(frozen=True)
 class Control:
     """Thread-safe. `end` asks this process to end and returns at once; None in the app, which only its user
-    quits. `settled` waits for the renewals in progress. `by_system`: systemd or launchd listens, and starts
-    the agent again.
+    quits. `settled` waits for the renewals in progress, and says whether they ended. `by_system`: systemd or
+    launchd listens, and starts the agent again.
     """
 
     home_id: str
     vault: VaultLock
     vault_choice: VaultChoice
     started_at: datetime
-    settled: Callable[[timedelta], object]
+    settled: Callable[[timedelta], bool]
     end: Callable[[], None] | None = None
     by_system: bool = False
 
@@ -57,8 +58,15 @@ class Control:
         self.end()
 
     def lock(self) -> None:
-        """Give out no token and use none, until `unlock`. Idempotent."""
-        self.settled(SETTLED_WITHIN)
+        """Give out no token and use none, until `unlock`. What a renewal in progress receives is saved first.
+        Raises Transient `still_renewing` if that takes too long: nothing is given out then, and the vault
+        stays open for it. Idempotent.
+        """
+        self.vault.refuse()
+        if not self.settled(SETTLED_WITHIN):
+            raise Transient(
+                "The agent gives out no tokens, but a renewed token is not saved yet", code="still_renewing"
+            )
         self.vault.lock()
 
     def unlock(self, passphrase: Secret | None) -> None:

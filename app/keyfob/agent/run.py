@@ -79,7 +79,7 @@ def agent_host(
     control: Control | None = None
     if lock is not None:
         vault, by_system = engine.settings.current().vault, handed is not None
-        settled = engine.renewer.settled
+        settled = engine.keeper.settled
         control = Control(engine.home.id, lock, vault, engine.clock(), settled, end, by_system)
 
     def make() -> AgentServer:

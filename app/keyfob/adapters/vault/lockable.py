@@ -1,7 +1,9 @@
 """A vault that its user can close for one process: for the app and the agent, which live on.
 
-`keyfob agent --lock` closes it. Then every call is refused, and an encrypted file's key is gone from memory,
-so that only the passphrase opens it again. Other processes, and the keychain itself, are not affected.
+`keyfob agent --lock` closes it, in two steps. First nothing is read any more, so that no token is given out
+and no renewal begins, but a renewal in progress can still save what it received. Then every call is refused,
+and an encrypted file's key is gone from memory, so that only the passphrase opens it again. Other processes,
+and the keychain itself, are not affected.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ class LockableVault:
 
     def __init__(self, inner: Vault) -> None:
         self._inner = inner
-        self._locked = False
+        self._locked = False  # nothing is read
+        self._closed = False  # and nothing is written
 
     @property
     def locked(self) -> bool:
@@ -31,9 +34,13 @@ class LockableVault:
         """Whether it can be used without a passphrase from its user."""
         return not self._locked and (self.file is None or self.file.is_open)
 
+    def refuse(self) -> None:
+        """Read nothing from now on. What was received is still saved, until `lock`. Idempotent."""
+        self._locked = True
+
     def lock(self) -> None:
         """Refuse every call from now on. Idempotent."""
-        self._locked = True
+        self._locked = self._closed = True
         self.close()
 
     def open(self, passphrase: Secret | None) -> None:
@@ -44,7 +51,7 @@ class LockableVault:
             self.file.open_with(passphrase)
         elif self.file is not None and not self.file.is_open:
             raise _needs_passphrase()
-        self._locked = False
+        self._locked = self._closed = False
 
     # --- the encrypted file, as a window opens it -----------------------------------------------------------
 
@@ -65,17 +72,17 @@ class LockableVault:
 
     def load(self, name: str) -> Secret | None:
         """As the vault's. Raises KeychainError `agent_locked`, as the calls below."""
-        self._check()
+        _check(self._locked)
         return self._inner.load(name)
 
     def save(self, name: str, value: Secret) -> None:
         """As the vault's."""
-        self._check()
+        _check(self._closed)
         self._inner.save(name, value)
 
     def delete(self, name: str) -> None:
         """As the vault's."""
-        self._check()
+        _check(self._closed)
         self._inner.delete(name)
 
     def probe(self) -> VaultHealth:
@@ -89,7 +96,7 @@ class LockableVault:
         if self._locked and self.file is not None:
             raise _needs_passphrase()
         self._inner.unlock(timeout, cancel)
-        self._locked = False
+        self._locked = self._closed = False
 
     def close(self) -> None:
         """End what the vault has started, and forget what it has read."""
@@ -97,9 +104,10 @@ class LockableVault:
         if closing is not None:
             closing()
 
-    def _check(self) -> None:
-        if self._locked:
-            raise _locked()
+
+def _check(refused: bool) -> None:
+    if refused:
+        raise _locked()
 
 
 def _needs_passphrase() -> KeychainError:

@@ -23,7 +23,8 @@ prevent: a server without such a grace period, and an answer that never arrived.
 from __future__ import annotations
 
 import threading
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
@@ -67,6 +68,13 @@ class Keeper:
         self.saving = saving
         self._judge = judge
         self.state = state
+        self._in_progress = 0
+        self._idle = threading.Condition()
+
+    def settled(self, timeout: timedelta) -> bool:
+        """Waits until no renewal is in progress in this process, at most `timeout`. True if none is."""
+        with self._idle:
+            return self._idle.wait_for(lambda: not self._in_progress, timeout.total_seconds())
 
     def grant(
         self,
@@ -120,6 +128,7 @@ class Keeper:
                 if served:
                     return stored.grant  # somebody is renewing it, and this token still lives
                 raise
+            stack.enter_context(self._counted())
             self.state.events.notify(record, "renewing")
             try:
                 if due_only and not self._reader.still_due(key):
@@ -127,6 +136,20 @@ class Keeper:
                 return self._under_lock(key, stored, request)
             finally:
                 self.state.events.notify(record, "idle")
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """A renewal in progress. It begins before the vault is read, so that a vault which is closed for
+        reading sees no later one begin.
+        """
+        with self._idle:
+            self._in_progress += 1
+        try:
+            yield
+        finally:
+            with self._idle:
+                self._in_progress -= 1
+                self._idle.notify_all()
 
     def kept(self, record: Record) -> Grant:
         """The account's newest grant as the vault holds it, whatever the account's status. Raises
