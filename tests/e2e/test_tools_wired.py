@@ -535,6 +535,49 @@ def test_go(safe: Bench) -> None:
     assert (refused.code, config.read_text()) == (8, "GOAUTH=off\n")
 
 
+def test_terraform(safe: Bench) -> None:
+    """The helper's protocol as HashiCorp documents it; and if this computer has Terraform, a module registry
+    that wants a token: Terraform does not belong to the packages that the set-up installs.
+    """
+    host = safe.shop.host
+    safe.connect()
+    config, helper = (
+        safe.home / ".terraformrc",
+        safe.home / ".terraform.d/plugins/terraform-credentials-keyfob",
+    )
+    config.write_text(old := "disable_checkpoint = true\n")
+    assert wired(safe, "terraform") == [helper, config]
+    assert 'credentials_helper "keyfob" {' in config.read_text()
+    got = safe.run(str(helper), "get", host)
+    assert (got.code, json.loads(got.out)) == (0, {"token": safe.token()})
+    other = safe.run(str(helper), "get", "app.terraform.io")
+    assert (other.code, other.out.strip()) == (0, "{}")
+    for action in ("store", "forget"):
+        refused = safe.run(str(helper), action, "app.terraform.io", stdin='{"token": "x"}')
+        assert (refused.code, refused.out) == (2, "")
+        assert "with Keyfob" in refused.err
+
+    terraform = shutil.which("terraform")
+    if terraform is not None:
+        project = safe.home / "project"
+        project.mkdir()
+        (project / "main.tf").write_text(
+            f'module "found" {{\n  source = "{host}/team/found/local"\n  version = "1.0.0"\n}}\n'
+        )
+        authority = safe.shop.authority
+        assert authority is not None
+        trust = {"SSL_CERT_FILE": str(authority.bundle)}
+        done = safe.run(terraform, "init", "-no-color", "-input=false", cwd=project, **trust)
+        assert done.code == 0, done.err + done.out
+        assert set(safe.shop.tokens_seen("/tf/")) == {safe.token()}
+        assert safe.files_with(safe.token()) == []
+    unwired(safe, "terraform", {config: old, helper: None})
+    config.write_text('credentials_helper "mine" {}\n')
+    taken = safe.keyfob("wire", "terraform", "--yes")
+    assert (taken.code, config.read_text()) == (8, 'credentials_helper "mine" {}\n')
+    assert 'already has the credentials_helper "mine"' in taken.err
+
+
 def test_cargo(safe: Bench) -> None:
     """What Cargo does with `cargo:token-from-stdout`: it runs the list with the index in its environment, and
     sends the output to the registry.

@@ -181,11 +181,13 @@ class _Handler(BaseHTTPRequestHandler):
         if path.startswith("/crates/"):
             token = token or self.headers.get("Authorization", "")  # Cargo sends it as it is
         self.shop.seen.append((path, user, token))
-        if path == "/api/user" and self.shop.user_statuses:
+        if path == "/.well-known/terraform.json":
+            self._say(200, b'{"modules.v1": "/tf/"}', {"Content-Type": "application/json"})
+        elif path == "/api/user" and self.shop.user_statuses:
             status = self.shop.user_statuses.pop(0)
             self._say(status, b"not now", {"WWW-Authenticate": "Bearer"} if status == 401 else {})
         elif not self.shop.takes(token):
-            kind = "Bearer" if path.startswith(("/npm", "/api", "/go")) else "Basic"
+            kind = "Bearer" if path.startswith(("/npm", "/api", "/go", "/tf")) else "Basic"
             self._say(401, b"token, please", {"WWW-Authenticate": f'{kind} realm="workshop"'})
         elif path.startswith("/git/") and not self.shop.may_git(token):
             self._say(403, b"this token may not read the repository")
@@ -201,6 +203,7 @@ class _Handler(BaseHTTPRequestHandler):
                 "/v2/": self._registry,
                 "/go/": self._go,
                 "/crates/": self._crates,
+                "/tf/": self._terraform,
                 "/version": self._kubernetes,
                 "/api": self._kubernetes,
             }
@@ -318,6 +321,18 @@ class _Handler(BaseHTTPRequestHandler):
         head, _, name = path.partition(f"/{module}/@v/")
         found = files.get(name) if head == "/go" else None
         self._say(200, found) if found is not None else self._say(404, b"nothing here")
+
+    def _terraform(self, path: str) -> None:
+        """A registry with one module (https://developer.hashicorp.com/terraform/internals/module-registry-protocol)."""
+        if path.endswith("/versions"):
+            body = {"modules": [{"versions": [{"version": "1.0.0"}]}]}
+            return self._say(200, json.dumps(body).encode(), {"Content-Type": "application/json"})
+        if path.endswith("/download"):
+            module = self.shop.folder / "module"
+            module.mkdir(exist_ok=True)
+            (module / "main.tf").write_text('output "word" {\n  value = "found"\n}\n')
+            return self._say(204, b"", {"X-Terraform-Get": module.as_uri()})
+        return self._say(404, b"nothing here")
 
     def _crates(self, path: str) -> None:
         """The index of a sparse registry, which wants a token for everything."""

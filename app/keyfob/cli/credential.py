@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from keyfob.cli import words
+from keyfob.cli import host_lookup, words
 from keyfob.cli.options import account_argument, json_option, pass_session
 from keyfob.cli.session import Session
 from keyfob.cli.token_source import header, hosts_of, id_token, lease
@@ -290,6 +290,32 @@ def go(session: Session, account: str, address: str | None) -> None:
     name, value = header(session, account)
     places = "".join(f"https://{host}/\n" for host in hosts_of(session, account))
     session.exactly(f"{places}\n{name}: {value.reveal()}\n")
+
+
+@credential.command(short_help="Tokens for Terraform and OpenTofu (credentials helper).")
+@click.argument("action", type=click.Choice(["get", "store", "forget"]))
+@click.argument("host")
+@json_option
+@pass_session
+def terraform(session: Session, action: str, host: str) -> None:
+    """Answer Terraform's credentials helper protocol: print {"token": "…"} for HOST, or {} if it is a host of
+    no account.
+
+    store and forget, which `terraform login` and `logout` use, are refused.
+
+    \b
+    Example:
+      keyfob credential terraform get app.terraform.io
+    """
+    if action != "get":
+        raise Usage(
+            f"Keyfob does not {action} tokens for terraform login and logout",
+            remedy="Connect and disconnect the account with Keyfob.",
+        )
+    found = host_lookup.choose(host.lower(), "terraform")
+    session.exactly(
+        json.dumps({} if found is None else {"token": lease(session, found["id"]).token.reveal()})
+    )
 
 
 def _check_host(session: Session, account: str, address: str) -> None:

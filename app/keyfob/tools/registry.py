@@ -24,6 +24,7 @@ from keyfob.tools import (
     nexus,
     npm,
     pip,
+    terraform,
 )
 from keyfob.tools.entries import Format
 from keyfob.tools.setup import Setup
@@ -40,6 +41,7 @@ TOOLS: tuple[Tool, ...] = (
     npm.TOOL,
     cargo.TOOL,
     go.TOOL,
+    terraform.TOOL,
     curl.TOOL,
     httpie.TOOL,
     gh.TOOL,
