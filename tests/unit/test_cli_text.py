@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from keyfob.cli import docker_credential, host_lookup, words
@@ -177,6 +177,7 @@ def test_s80_of_a_line_only_our_colours_are_left(text: str) -> None:
 @given(
     st.recursive(st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
 )
+@example(document="\u0890\U000110bd\x7f")
 def test_s80_json_is_the_same_for_a_program(document: Any) -> None:
     text = json_text(document)
     assert json.loads(text) == document

@@ -8,8 +8,8 @@ from __future__ import annotations
 import errno
 import json
 import os
-import re
 import sys
+import unicodedata
 from contextlib import suppress
 from typing import Any
 
@@ -20,10 +20,8 @@ from keyfob.core.errors import Fault, KeyfobError, SettingWrong, Usage
 from keyfob.core.text import plain
 
 LINE_MOST = 4_000  # characters; a remedy may hold an address
-# Control characters that JSON lets stand, line separators, bidi marks, invisible ones, halves of a pair.
-_STEERING = re.compile(
-    "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
-)
+# Control characters, invisible ones and bidi marks, halves of a pair, line and paragraph separators.
+_STEERING = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 
 _DISK = frozenset(
     getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EIO", "EFBIG", "EROFS") if hasattr(errno, name)
@@ -105,4 +103,9 @@ def json_text(document: object, *, indent: int | None = None) -> str:
     same.
     """
     text = json.dumps(document, indent=indent, ensure_ascii=False)
-    return _STEERING.sub(lambda found: json.dumps(found[0])[1:-1], text)
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return "".join(
+        json.dumps(char)[1:-1] if char != "\n" and unicodedata.category(char) in _STEERING else char
+        for char in text
+    )
