@@ -300,7 +300,7 @@ def build(ports: Ports) -> Engine:
         keeper=keeper,
         renewer=renewer,
         doctor=_doctor(ports, accounts, wiring, tool_setup),
-        aws_roles=AwsRoles(catalogue, runner, vault, clock),
+        aws_roles=AwsRoles(catalogue, runner, vault, store, clock),
         reports=Reports(catalogue, store, traces),
         presets=presets,
         resource_servers=ResourceServers(catalogue, presets, runner),

@@ -175,6 +175,26 @@ def test_keys_end_with_the_sign_in(engine: Engine, aws: AwsServices, vault: Fake
     assert aws.seen[-1] == "/logout"
 
 
+@pytest.mark.parametrize("ending", ["disconnect", "remove"])
+def test_s85_keys_that_come_after_the_end_of_the_sign_in_are_not_kept(
+    engine: Engine, vault: FakeVault, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    connect(engine)
+    (record,) = engine.store.records()
+    entry = f"{record.account.key}/roles"
+    save = vault.save
+
+    def save_late(name: str, value: Secret) -> None:
+        if name == entry:
+            monkeypatch.setattr(vault, "save", save)
+            getattr(engine.accounts, ending)(record.account.key)
+        save(name, value)
+
+    monkeypatch.setattr(vault, "save", save_late)
+    keys(engine, *READ)
+    assert vault.load(entry) is None
+
+
 def test_without_a_keychain_keys_are_asked_for_each_time(
     engine: Engine, aws: AwsServices, vault: FakeVault, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from keyfob.cli import env_file
+from keyfob.cli.exec import hidden_words
 from keyfob.cli.masking import Mask
 from keyfob.core.errors import Usage
 
@@ -64,6 +67,24 @@ def test_a_file_that_cannot_be_used_is_named_and_never_quoted(tmp_path: Path, te
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(Usage, match="cannot be read"):
         env_file.read(tmp_path / "no.env")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes")
+def test_a_pipe_of_variables(tmp_path: Path) -> None:
+    """As `--env-file <(sops decrypt work.env)` passes it."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writing = threading.Thread(target=pipe.write_text, args=("A=1\nB=keyfob://github\n",))
+    writing.start()
+    assert env_file.read(pipe) == {"A": "1", "B": "keyfob://github"}
+    writing.join()
+
+
+def test_s25_each_part_of_a_key_of_two_parts_is_hidden() -> None:
+    mask = Mask([word.encode() for word in hidden_words("api-key-1234 app-key-5678")])
+    assert mask.feed(b"only app-key-5678 and api-key-1234\n") == b"only *** and ***\n"
+    assert hidden_words("abcd efgh") == ["abcd efgh"]
+    assert hidden_words("one-token") == ["one-token", "one-token"]
 
 
 def test_a_secret_is_hidden_however_the_output_is_cut() -> None:

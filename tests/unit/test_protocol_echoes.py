@@ -24,8 +24,11 @@ FORM = "application/x-www-form-urlencoded"
         Request("GET", "https://id.example/me", "whoami", {"Authorization": "Bearer rt-12345678"}),
         Request("GET", "https://id.example/me", "whoami", {"X-Key": "rt-12345678"}),
         Request("GET", "https://id.example/me?access_token=rt-12345678", "whoami"),
+        # As AWS IAM Identity Center takes it, and as a preset may name it.
+        Request("POST", "https://id.example/token", "refresh", {}, b'{"refreshToken": "rt-12345678"}'),
+        Request("GET", "https://id.example/me?auth-key=rt-12345678&x=1", "whoami"),
     ],
-    ids=["form", "json", "bearer", "header", "query"],
+    ids=["form", "json", "bearer", "header", "query", "camel case", "any name"],
 )
 def test_a_quoted_secret_is_silenced(request_: Request) -> None:
     error = PeerFault("It says: rt-12345678 is unknown", detail="rt-12345678", facts={"path": "rt-12345678"})

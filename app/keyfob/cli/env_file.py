@@ -6,6 +6,7 @@ be shared and committed.
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 
 from keyfob.core.errors import Usage
@@ -23,10 +24,9 @@ def read(path: Path) -> dict[str, str]:
     try:
         with path.open(encoding="utf-8") as file:
             text = file.read(SIZE_MOST + 1)
-            if len(text) > SIZE_MOST:
-                raise Usage(f"{name} is longer than a file of variables can be")
-            file.seek(0)
-            bindings = list(parse_stream(file))
+        if len(text) > SIZE_MOST:
+            raise Usage(f"{name} is longer than a file of variables can be")
+        bindings = list(parse_stream(StringIO(text)))  # the file may be a pipe: --env-file <(...)
     except OSError as error:
         raise Usage(f"{name} cannot be read: {error.strerror}") from error
     except ValueError as error:

@@ -23,12 +23,15 @@ from keyfob.cli.options import pass_session
 from keyfob.cli.session import Session
 from keyfob.cli.token_source import Lease, lease
 from keyfob.core.errors import Usage
+from keyfob.core.key_parts import parts_of
+from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.process.own_process import become_another, child_environment, find_program, persons_path
 from keyfob.tools.commands import variable_of
 
 NOT_FOUND = 127  # as a shell says it
 NOT_EXECUTABLE = 126
+PART_LEAST = 8  # characters
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # With a token in their place, the command would not start or would load something else.
 _NOT_FOR_TOKENS = frozenset(("PATH", "HOME", "LD_PRELOAD", "LD_LIBRARY_PATH", "DYLD_INSERT_LIBRARIES"))
@@ -104,9 +107,9 @@ def execute(session: Session, words: tuple[str, ...], files: tuple[Path, ...], m
     if not wanted:
         what = "The files name no account, and there is none before --" if files else None
         raise Usage(what or "exec needs an account before --")
-    secrets = _give(session, wanted, environment)
+    hidden = [word for token in _give(session, wanted, environment) for word in hidden_words(token)]
     session.close()
-    return _become(session, command, environment, secrets if mask else None)
+    return _become(session, command, environment, hidden if mask else None)
 
 
 def _give(
@@ -127,6 +130,13 @@ def _give(
         taken[name] = environment[name] = found.token.reveal()
         _warn_of_bound(session, found)
     return list(taken.values())
+
+
+def hidden_words(token: str) -> list[str]:
+    """What `--mask` hides of a token: all of it, and each part of a key of two parts, which programs use
+    one by one. Parts as short as words are left: `Basic`, or a syllable of a passphrase.
+    """
+    return [token, *(part.reveal() for part in parts_of(Secret(token)) if len(part) >= PART_LEAST)]
 
 
 def _split(word: str) -> tuple[str, str | None]:

@@ -21,12 +21,8 @@ from keyfob.core.http import Request
 SHORTEST = 8  # characters; shorter ones would blank out ordinary words
 PART = 16  # characters of a secret in a row that no other text has by chance
 INSTEAD = "[redacted]"
-_SECRET_FIELDS = frozenset(
-    {
-        "access_token", "api_key", "assertion", "client_assertion", "client_secret", "code", "code_verifier",
-        "device_code", "id_token", "key", "password", "refresh_token", "state", "token",
-    }
-)  # fmt: skip
+# The ends of names, without what separates their words: client_secret, clientSecret, auth-key.
+_SECRET_ENDS = ("assertion", "code", "codeverifier", "key", "password", "secret", "state", "token")
 _PLAIN_HEADERS = frozenset(
     {"accept", "content-type", "user-agent", "content-length", "application-name", "application-version"}
 )
@@ -75,8 +71,12 @@ def _secrets(sent: Sequence[Request]) -> Iterator[str]:
                 yield from (word for word in value.split() if len(word) >= SHORTEST)
                 yield from _password(value)
         for name, value in (*parse_qsl(urlsplit(request.url).query), *_fields(request)):
-            if name in _SECRET_FIELDS and len(value) >= SHORTEST:
+            if _is_secret(name) and len(value) >= SHORTEST:
                 yield value
+
+
+def _is_secret(name: str) -> bool:
+    return "".join(char for char in name.lower() if char.isalnum()).endswith(_SECRET_ENDS)
 
 
 def _password(value: str) -> Iterator[str]:

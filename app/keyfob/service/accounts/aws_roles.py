@@ -17,7 +17,7 @@ from keyfob.core.errors import KeychainError, KeyfobError, SignInNeeded, Usage
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.core.times import from_rfc3339, to_rfc3339
-from keyfob.ports import Clock, Vault
+from keyfob.ports import AccountRecords, Clock, Vault
 from keyfob.protocol import aws_portal as portal
 from keyfob.protocol.aws_portal import AwsRole, RoleKeys
 from keyfob.protocol.oauth.sso_oidc import QUIRK
@@ -47,10 +47,13 @@ class _Kept:
 class AwsRoles:
     """Blocking and thread-safe."""
 
-    def __init__(self, catalogue: Catalogue, runner: Runner, vault: Vault, clock: Clock) -> None:
+    def __init__(
+        self, catalogue: Catalogue, runner: Runner, vault: Vault, store: AccountRecords, clock: Clock
+    ) -> None:
         self._catalogue = catalogue
         self._runner = runner
         self._vault = vault
+        self._store = store
         self._clock = clock
 
     def serves(self, record: Record) -> bool:
@@ -130,7 +133,7 @@ class AwsRoles:
 
     def _keep(self, record: Record, kept: list[_Kept]) -> None:
         """The newest keys of each role that have not expired. A vault that refuses costs a request each
-        time.
+        time. If the sign-in has ended in the meantime, nothing is kept.
         """
         now = self._clock()
         newest: dict[tuple[str, str], _Kept] = {}
@@ -138,8 +141,13 @@ class AwsRoles:
             if each.keys.expires_at > now:
                 newest.setdefault((each.account_id, each.role), each)
         body = {"epoch": record.epoch, "roles": [_written(each) for each in [*newest.values()][:KEPT_MOST]]}
+        entry = f"{record.account.key}/{ROLE_KEYS}"
         try:
-            self._vault.save(f"{record.account.key}/{ROLE_KEYS}", Secret(json.dumps(body)))
+            self._vault.save(entry, Secret(json.dumps(body)))
+            # A disconnect that is not marked yet deletes this: it marks the account before it deletes.
+            current = self._store.get(record.account.key)
+            if current is None or current.epoch != record.epoch:
+                self._vault.delete(entry)
         except KeychainError:
             return
 
