@@ -142,6 +142,12 @@ def test_the_address_alone_connects_and_one_sign_in_serves_two_clients(
     elsewhere = bench.keyfob("request", file.stem, "GET", f"{authority.issuer}/me")
     assert elsewhere.code == 8, "the token is for the MCP server alone"
 
+    # A token that the server refuses is healed by a test, which renews: there is nobody to ask.
+    refused = bench.token(file.stem)
+    tested = bench.keyfob("test", file.stem)
+    assert tested.code == 0, tested.err
+    assert bench.token(file.stem) != refused
+
     # The same address again uses the same preset.
     assert connect(bench, url, "--label", "second").code == 0
     assert presets(bench) == [file]

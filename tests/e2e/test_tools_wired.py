@@ -369,6 +369,9 @@ def test_aws_by_the_preset_that_the_page_shows(bench: Bench, tools: Path) -> Non
     assert bench.keyfob("wire", "aws", "minio", "--profile", "store", "--yes").code == 0
     told = bench.run(str(tools / "python"), "-c", BOTO, PYTHONPATH="", PYTHONWARNINGS="ignore")
     assert json.loads(told.out) == [*key.split(":"), None]
+    tested = bench.keyfob("test", "minio")
+    assert (tested.code, tested.out) == (2, "")
+    assert "MinIO does not say whether a token works. Use it with one of your tools" in tested.err
 
 
 def test_aws_of_another_kind_of_account(bench: Bench) -> None:

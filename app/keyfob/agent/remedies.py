@@ -25,6 +25,7 @@ REMEDIES: Remedies = {
     "label_taken": "Choose another label.",
     "label_wrong": "Use a-z, 0-9, '.', '_', '@' and '-'[, for example {example}].",
     "not_renewable": "Sign in again when the token expires. Until then, you can use it.",
+    "not_testable": "Use it with one of your tools to see whether it works.",
     "paste_wrong": "Copy the full address or code from the browser, and nothing else.",
     "header_reserved": "Leave it out.",
     "key_missing": "Enter the key and try again.",

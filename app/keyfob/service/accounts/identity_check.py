@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import partial
 
 from keyfob.core.account import Record, refused_in_test
-from keyfob.core.errors import KeyfobError, PeerFault, SignInNeeded
+from keyfob.core.errors import KeyfobError, PeerFault, SignInNeeded, Usage
 from keyfob.core.facts import Facts
 from keyfob.core.grant import Grant
 from keyfob.core.methods import METHOD_FACTS, holds_key
@@ -118,6 +118,9 @@ class IdentityCheck:
         method, subject = record.account.method, record.account.subject
         profile = ctx.provider.key_for(method)
         source = (profile.identity if profile else ctx.provider.identity).source
+        tested = profile is None and ctx.provider.test is not None and ctx.provider.test.url is not None
+        if source == "none" and not tested:
+            raise Usage(f"{ctx.provider.title} does not say whether a token works", code="not_testable")
         if source in ("userinfo", "request"):
             return self._runner.run(
                 identity.identify(ctx, grant, claims=None, method=method), plain_host=ctx.provider.plain_host
@@ -131,10 +134,11 @@ class IdentityCheck:
         return record.renewable and (nobody or self._named_by_id_token(record))
 
     def _named_by_id_token(self, record: Record) -> bool:
-        """Whether nothing can be asked that surely takes the token: who the account is came with the ID
-        token, and the user information endpoint may refuse a token that is meant for another resource.
+        """Whether nothing can be asked that surely takes the token: who the account is came with the ID token
+        or not at all, and the user information endpoint may refuse a token that is meant for another
+        resource, such as an MCP server.
         """
         provider = self._contexts.provider(record)
         no_request = provider.test is None or provider.test.url is None
-        by_id_token = not holds_key(record.account.method) and provider.identity.source == "id_token"
-        return by_id_token and no_request
+        nobody_says = provider.identity.source in ("id_token", "none")
+        return not holds_key(record.account.method) and nobody_says and no_request
