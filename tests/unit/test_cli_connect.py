@@ -451,6 +451,14 @@ def test_a_service_account_is_connected_with_its_id_and_secret(engine: Engine, t
     encoded = engine.transport.requests[-1].headers["Authorization"].removeprefix("Basic ")
     assert base64.b64decode(encoded) == b"robot:canary-newer"
     assert engine.clients.known(engine.providers.get("svc"), {}) is None
+    (record,) = engine.store.records()
+    assert call(engine, "disconnect", "svc").code == 0
+    # S-85: the secret would get new tokens by itself.
+    assert engine.vault.load(f"{record.account.key}/client") is None
+    sent = len(engine.transport.requests)
+    ended = call(engine, "reconnect", "svc")
+    assert (ended.code, len(engine.transport.requests)) == (8, sent)
+    assert call(engine, "reconnect", "svc", "--client-secret-stdin", stdin="canary-newer\n").code == 0
 
 
 HOME = ("connect", "homeassistant", "--method", "api_key", "--api-key-stdin", "--input", "user=marianne")

@@ -15,6 +15,7 @@ from functools import partial
 
 from keyfob.core.account import Disconnected, PendingRevocation, Record
 from keyfob.core.errors import KeychainError, KeyfobError, NotFound, Transient
+from keyfob.core.methods import METHOD_FACTS
 from keyfob.core.transitions import SecretsForgotten, UserDisconnected, after
 from keyfob.core.words import RevocationOutcome, Revoked, UnrevokedReason
 from keyfob.ports import AccountStore, Clock, Locks
@@ -173,6 +174,8 @@ class Disconnector:
                 if stored is not None and offered and not local:
                     due.insert(0, self._revocations.queue(record, stored.grant))
                 self._grants.forget(key)
+                if METHOD_FACTS[record.account.method].by_client:
+                    self._grants.forget_client(key)
                 untold = self._revocations.held(key) if local else []
                 for pending in untold:
                     self._revocations.drop(pending)

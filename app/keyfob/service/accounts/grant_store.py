@@ -122,6 +122,12 @@ class GrantStore:
         for name in ("client", "dpop", "account"):
             self._vault.delete(f"{key}/{name}")
 
+    def forget_client(self, key: str) -> None:
+        """Deletes the secret of the account's client: of a service account, it gets new tokens by itself.
+        Raises KeychainError.
+        """
+        self._vault.delete(f"{key}/client")
+
     def forget(self, key: str) -> None:
         """Deletes both slots, the probe and what the token gave. Raises KeychainError; what was deleted stays
         deleted.
