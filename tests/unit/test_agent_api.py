@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from keyfob.agent.control import Control
 from keyfob.agent.endpoints import Peer
 from keyfob.agent.http import Answer, Incoming
 from keyfob.agent.remedies import REMEDIES
-from keyfob.agent.sign_ins import ENDED_SIGN_INS_MOST, SIGN_INS_KEPT, SIGN_INS_MOST
+from keyfob.agent.sign_ins import ENDED_SIGN_INS_MOST, SIGN_INS_KEPT, SIGN_INS_MOST, request_of
+from keyfob.cli.agent_sign_in import document_of
 from keyfob.core.account import LoggedEvent
 from keyfob.core.errors import (
     Fault,
@@ -34,6 +36,8 @@ from keyfob.core.errors import (
     Usage,
 )
 from keyfob.core.facts import filled
+from keyfob.core.secret import Secret
+from keyfob.service.accounts.views import SignInRequest
 from support.agent_rig import AgentRig
 from support.rig import START
 from support.running import until
@@ -58,6 +62,32 @@ def ask(
 
 def told(answer: Answer) -> Any:
     return json.loads(answer.body)
+
+
+def test_a_command_passes_all_of_a_sign_in_to_the_agent() -> None:
+    """S-86: the host that may do without TLS, too."""
+    request = SignInRequest(
+        "example",
+        "api_key",
+        account="example/alice",
+        label="bob",
+        access=("read",),
+        scopes=("a",),
+        only_scopes=("b",),
+        inputs={"server": "http://nas.local"},
+        api_key=Secret("canary-key"),
+        password=Secret("canary-password"),
+        client_id="robot",
+        client_secret=Secret("canary-secret"),
+        timeout=30.0,
+        open_browser=False,  # the command opens it
+        switch_method=True,
+        allow_http="nas.local",
+    )
+    body = document_of(request)
+    # Only the window asks when a key ends.
+    assert set(body) == {field.name for field in fields(SignInRequest)} - {"key_expires_at"}
+    assert request_of(body) == request
 
 
 def test_s87_a_locked_agent_gives_out_no_token_that_is_in_memory(rig: AgentRig) -> None:

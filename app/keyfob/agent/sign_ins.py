@@ -29,7 +29,10 @@ SIGN_INS_KEPT = timedelta(minutes=30)  # after their end, so that a client can s
 ENDED_SIGN_INS_MOST = 64  # that are kept so long
 SIGN_INS_MOST = 16  # in progress at a time: each has a thread, and a port for the browser to come back to
 TIMEOUT_MOST = 86_400.0  # seconds
-_STRINGS = ("provider", "method", "account", "label", "api_key", "password", "client_id", "client_secret")
+_STRINGS = (
+    "provider", "method", "account", "label", "api_key", "password", "client_id", "client_secret",
+    "allow_http",
+)  # fmt: skip
 
 
 @dataclass
@@ -61,7 +64,7 @@ class SignIns:
 
     def begin(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Begin the sign-in that `body` describes, and show it. Raises BadRequestError and a KeyfobError."""
-        request = _request_of(body)
+        request = request_of(body)
         with self._lock:
             self._forget_old()
             if sum(not each.ended.is_set() for each in self.running.values()) >= SIGN_INS_MOST:
@@ -127,7 +130,7 @@ class SignIns:
         }
 
 
-def _request_of(body: Mapping[str, Any]) -> SignInRequest:
+def request_of(body: Mapping[str, Any]) -> SignInRequest:
     """Raises BadRequestError for what is of the wrong type, Usage for an unknown method."""
     wanted = {name: body.get(name) for name in _STRINGS}
     if any(value is not None and not isinstance(value, str) for value in wanted.values()):
@@ -161,6 +164,7 @@ def _request_of(body: Mapping[str, Any]) -> SignInRequest:
         timeout=SIGN_IN_TIME if timeout is None else float(timeout),
         open_browser=body.get("open_browser", True) is not False,
         switch_method=body.get("switch_method") is True,
+        allow_http=wanted["allow_http"],
     )
 
 

@@ -21,6 +21,7 @@ from keyfob.core.secret import Secret
 from keyfob.core.times import from_rfc3339
 from keyfob.ports import Browser
 from keyfob.service.accounts.views import Progress, SignInRequest
+from keyfob.service.sign_in.clients import allowed_host
 
 POLL = 0.2  # seconds between looks at how it stands
 
@@ -29,17 +30,24 @@ def begin_at_agent(session: Session, request: SignInRequest) -> AgentAttempt | N
     """The sign-in, begun by the agent that has the encrypted file; None if this process must do it. Raises a
     KeyfobError.
     """
-    begun = through_agent(session, lambda: running_agent.begin_sign_in(_document(request)))
-    return None if begun is None else AgentAttempt(begun, request, session.engine.browser)
+    begun = through_agent(session, lambda: running_agent.begin_sign_in(document_of(request)))
+    if begun is None:
+        return None
+    record = session.engine.accounts.resolve(request.account) if request.account else None
+    return AgentAttempt(begun, request, session.engine.browser, allowed_host(request, record))
 
 
 class AgentAttempt:
     """What `Attempt` is in this process. `run` blocks; the rest may be called from any thread."""
 
-    def __init__(self, begun: dict[str, Any], request: SignInRequest, browser: Browser) -> None:
+    def __init__(
+        self, begun: dict[str, Any], request: SignInRequest, browser: Browser, plain_host: str | None
+    ) -> None:
+        """`plain_host`: the host that the user allowed without TLS."""
         self._id = str(begun["id"])
         self._request = request
         self._browser = browser
+        self._plain_host = plain_host
         self._browser_opened: bool | None = None
         self._not_granted: tuple[str, ...] = ()
         self._observers: list[Callable[[Progress], None]] = []
@@ -84,7 +92,7 @@ class AgentAttempt:
         if self._browser_opened is not None:
             return
         try:
-            self._browser(url.reveal())
+            self._browser(url.reveal(), self._plain_host)
             self._browser_opened = True
         except SettingWrong as error:
             if error.code != "browser_failed":
@@ -135,7 +143,7 @@ def _asked(ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         raise SignInEnded("The agent stopped during the sign-in", code="start_again") from None
 
 
-def _document(request: SignInRequest) -> dict[str, Any]:
+def document_of(request: SignInRequest) -> dict[str, Any]:
     """The request as `POST /v1/sign-ins` takes it."""
     secrets = {
         name: secret.reveal()
@@ -160,4 +168,5 @@ def _document(request: SignInRequest) -> dict[str, Any]:
         "timeout": request.timeout,
         "open_browser": False,
         "switch_method": request.switch_method,
+        "allow_http": request.allow_http,
     }
