@@ -613,3 +613,14 @@ def test_a_moment_to_wait_for_is_told_in_local_time(capsys: pytest.CaptureFixtur
     )
     failure.report(asked, as_json=True)
     assert json.loads(capsys.readouterr().err)["message"] == f"Example asked to wait until {clock}"
+
+
+def test_an_install_that_the_running_app_prevents_removes_no_older_one(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.agent_service.install(Path("/run/agent.sock"))
+    monkeypatch.setattr("keyfob.client.running_agent.standing", lambda: {"window": True})
+    ran = run(["agent", "--install"], opens(engine))
+    assert (ran.code, ran.out) == (2, "")
+    assert "Quit Keyfob in its window." in ran.err
+    assert engine.agent_service.installed()

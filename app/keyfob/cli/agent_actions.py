@@ -11,7 +11,7 @@ from keyfob.cli.session import Session
 from keyfob.cli.words import moment
 from keyfob.client import running_agent
 from keyfob.client.connection import AgentGoneError
-from keyfob.core.errors import NotFound, Transient
+from keyfob.core.errors import NotFound, Transient, Usage
 from keyfob.core.text import plain
 from keyfob.core.times import from_rfc3339
 from keyfob.core.words import KEEPER_ROLE
@@ -117,6 +117,9 @@ def _install(session: Session) -> None:
     """An agent that was started by hand would keep the one of the system from its work: it ends first."""
     service = session.engine.agent_service
     paths = [str(path) for path in service.files()]
+    found = running_agent.standing()
+    if found and found.get("window"):  # before anything is changed
+        raise Usage("The app is running and answers the tools", remedy="Quit Keyfob in its window.")
     if service.installed():
         service.uninstall()
     stopped = _stop_running(session)
