@@ -266,6 +266,12 @@ def test_links_are_read_as_rfc_8288_has_them(header: str, target: str | None) ->
     assert next_link(header) == target
 
 
+def test_a_hostile_link_header_takes_no_time() -> None:
+    started = time.process_time()
+    assert next_link("<" * 60_000) is None
+    assert time.process_time() - started < 1
+
+
 def test_jq_selects_from_the_response(home: Home, api: Api) -> None:
     api.answer = paged('[{"id": 12345678901234567890, "name": "ä"}]', '[{"id": 2, "name": "b"}]')
     assert home.request("GET", "/x", "--paginate", "--jq", ".[].name").out == "ä\nb\n"

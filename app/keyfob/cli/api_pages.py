@@ -13,7 +13,7 @@ from keyfob.core.errors import PeerFault, SettingWrong, Usage
 from keyfob.core.text import plain
 
 # RFC 8288 §3: <target> and its parameters, whose values may be quoted.
-_LINK = re.compile(r'<([^>]*)>((?:\s*;\s*[^\s=;,"<>]+(?:\s*=\s*(?:"(?:[^"\\]|\\.)*"|[^\s";,]*))?)*)')
+_LINK = re.compile(r'<([^<>]*)>((?:\s*;\s*[^\s=;,"<>]+(?:\s*=\s*(?:"(?:[^"\\]|\\.)*"|[^\s";,]*))?)*)')
 _PARAMETER = re.compile(r';\s*([^\s=;,"<>]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s";,]*))')
 
 
