@@ -20,7 +20,7 @@ from support.running import Ran
 
 URL = "https://mcp.example/mcp"
 RESOURCE = "https://mcp.example/.well-known/oauth-protected-resource/mcp"
-ISSUER = "https://id.example"
+ISSUER = "https://id.mcp.example"
 OAUTH = ISSUER + "/.well-known/oauth-authorization-server"
 ABOUT: dict[str, Any] = {"resource": URL, "authorization_servers": [ISSUER], "scopes_supported": ["read"]}
 SERVER: dict[str, Any] = {
@@ -126,12 +126,29 @@ def test_a_server_without_registration_needs_a_client_id(engine: Engine, servers
     servers.documents[OAUTH] = {k: v for k, v in SERVER.items() if k != "registration_endpoint"}
     ran = connect(engine, URL)
     assert (ran.code, ran.out) == (8, "")
-    assert "id.example, where mcp.example signs in, does not register apps automatically" in ran.last
+    assert "id.mcp.example, where mcp.example signs in, does not register apps automatically" in ran.last
     assert "http://127.0.0.1:9876/callback" in ran.last
     assert not folder(engine).exists()
-    engine.resource_servers.add(URL, client_id="mine", settings=engine.settings.load())
+    looked = engine.resource_servers.look(URL)
+    engine.resource_servers.add(looked, client_id="mine", settings=engine.settings.load())
     assert written(engine)["client"] == {"client_id": "mine", "auth": "none"}
     assert written(engine)["policy"] == {"client_id": "user"}
+
+
+def test_a_token_of_another_site_is_asked_about_first(engine: Engine, servers: Servers) -> None:
+    """A server may name somebody else's authorization server, and would get the token."""
+    other = "https://accounts.big.example"
+    servers.documents[RESOURCE] = {**ABOUT, "authorization_servers": [other]}
+    servers.documents[f"{other}/.well-known/oauth-authorization-server"] = {
+        **{k: v.replace(ISSUER, other) if isinstance(v, str) else v for k, v in SERVER.items()}
+    }
+    ran = connect(engine, URL)
+    assert (ran.code, ran.out) == (2, "")
+    assert "mcp.example has you sign in at accounts.big.example, which is another site." in ran.err
+    assert ran.last == ("keyfob: mcp.example signs in at another site. If you trust mcp.example, add --yes.")
+    assert not folder(engine).exists()
+    connect(engine, URL, "--yes")
+    assert written(engine)["issuer"] == other
 
 
 def test_an_address_that_names_another_says_which(engine: Engine, servers: Servers) -> None:
@@ -168,5 +185,5 @@ def test_a_preset_of_keyfobs_is_never_shadowed(engine: Engine, servers: Servers)
         **ABOUT,
         "resource": url,
     }
-    connect(engine, url)
+    connect(engine, url, "--yes")
     assert [path.name for path in folder(engine).iterdir()] == [f"{taken}-mcp.toml"]

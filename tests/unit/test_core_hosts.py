@@ -15,6 +15,7 @@ from keyfob.core.hosts import (
     is_loopback,
     may_be_plain,
     plain_host,
+    site,
     suffix_fault,
 )
 from keyfob.desktop.connect import forms
@@ -195,3 +196,21 @@ def test_s86_only_a_host_of_the_own_network_can_do_without_tls(host: str, may: b
 )
 def test_a_host_without_tls_is_written_in_many_ways(text: str, host: str | None) -> None:
     assert plain_host(text) == host
+
+
+@pytest.mark.parametrize(
+    ("host", "found"),
+    [
+        ("mcp.shop.example.com", "example.com"),
+        ("example.com.", "example.com"),
+        ("A.Example.CO.uk", "example.co.uk"),
+        ("other.co.uk", "other.co.uk"),
+        ("example.uk", "example.uk"),
+        ("localhost", "localhost"),
+        ("uk", "uk"),
+        ("127.0.0.1", "127.0.0.1"),
+        ("::1", "::1"),
+    ],
+)
+def test_the_site_of_a_host(host: str, found: str) -> None:
+    assert site(host) == found

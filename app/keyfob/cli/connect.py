@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from urllib.parse import urlsplit
+
 import click
 
 from keyfob.cli.options import SignInOptions, json_option, pass_session, provider_argument, sign_in_options
 from keyfob.cli.session import Session
 from keyfob.cli.signing_in import print_result, request_for, sign_in
-from keyfob.core.errors import Transient
+from keyfob.core.errors import SignInEnded, Transient, Usage
 from keyfob.core.provider import Provider
 from keyfob.core.text import label_from, plain
 
@@ -17,10 +20,11 @@ from keyfob.core.text import label_from, plain
 @click.option(
     "--label", metavar="L", help="Name a new account PROVIDER/L. Default: your name at the provider."
 )
+@click.option("--yes", "-y", is_flag=True, help="Trust a server that signs in at another site.")
 @sign_in_options
 @json_option
 @pass_session
-def connect(session: Session, provider: str, label: str | None, options: SignInOptions) -> None:
+def connect(session: Session, provider: str, label: str | None, yes: bool, options: SignInOptions) -> None:
     """Sign in to PROVIDER and keep the account connected. PROVIDER is an id from `keyfob providers list`, or
     the address of a server that names its authorization server, such as an MCP server.
 
@@ -40,7 +44,9 @@ def connect(session: Session, provider: str, label: str | None, options: SignInO
       keyfob connect https://mcp.example.com/mcp
     """
     at = provider if "://" in provider else None
-    preset = session.engine.providers.get(provider) if at is None else _preset_at(session, at, options)
+    preset = (
+        session.engine.providers.get(provider) if at is None else _preset_at(session, at, options, yes=yes)
+    )
     request = request_for(session, preset, options, label=label)
     try:
         view = sign_in(session, request)
@@ -62,14 +68,31 @@ def connect(session: Session, provider: str, label: str | None, options: SignInO
         session.note(f"To change the label, run: keyfob rename {view.id} {label_from(label)}")
 
 
-def _preset_at(session: Session, url: str, options: SignInOptions) -> Provider:
+def _agree(session: Session, host: str, issuer: str) -> None:
+    """Asks before a token of one site goes to another. Raises Usage if the user cannot be asked, SignInEnded
+    if the answer is no.
+    """
+    host, issuer = plain(host, 120), plain(issuer, 120)
+    session.note(
+        f"{host} has you sign in at {issuer}, which is another site. Your token then goes to {host}."
+    )
+    if session.json or not sys.stdin.isatty():
+        raise Usage(f"{host} signs in at another site", remedy=f"If you trust {host}, add --yes.")
+    if not click.confirm(f"Do you trust {host}?", err=True):
+        raise SignInEnded("Nothing was changed", remedy="Try again when you are ready.")
+
+
+def _preset_at(session: Session, url: str, options: SignInOptions, *, yes: bool) -> Provider:
     """The preset for the server at this address: one that is there already, or a new one."""
     servers = session.engine.resource_servers
     known = servers.known(url)
     if known is not None:
         return known
+    looked = servers.look(url)
+    if looked.elsewhere and not yes:
+        _agree(session, urlsplit(url).netloc, urlsplit(looked.issuer).netloc)
     settings = session.engine.settings.load()
-    added = session.finish(lambda: servers.add(url, client_id=options.client_id, settings=settings))
+    added = session.finish(lambda: servers.add(looked, client_id=options.client_id, settings=settings))
     session.note(f"{plain(added.provider.title, 120)} signs in at {plain(added.provider.issuer, 200)}")
     session.note(f"Added {added.provider.id}: {added.path}")
     return added.provider

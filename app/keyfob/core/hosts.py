@@ -151,3 +151,15 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
     # Python before 3.13 does not look into an IPv4 address inside an IPv6 one.
     return getattr(address, "ipv4_mapped", None) or address
+
+
+def site(host: str) -> str:
+    """The site that a host belongs to: the last two labels of its name, or three where a country's second
+    level is everybody's (co.uk). An address, and a name without a dot, are sites of their own.
+    """
+    name = host.lower().removesuffix(".")
+    if _address(name) is not None:
+        return name
+    labels = name.split(".")
+    count = 3 if len(labels[-1]) == 2 and labels[-2:-1] and labels[-2] in _PUBLIC else 2
+    return ".".join(labels[-count:])

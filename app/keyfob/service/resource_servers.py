@@ -6,12 +6,13 @@ The server's own metadata (RFC 9728) leads to its authorization server. Called b
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from itertools import chain, count
 from urllib.parse import urlsplit
 
 from keyfob.core.errors import PeerFault, SettingWrong
 from keyfob.core.facts import Facts
-from keyfob.core.hosts import is_listed
+from keyfob.core.hosts import is_listed, site
 from keyfob.core.provider import Provider
 from keyfob.core.settings import Settings
 from keyfob.protocol.http.urls import origin_of
@@ -19,6 +20,23 @@ from keyfob.protocol.oauth.protected_resource import ProtectedResource, find_res
 from keyfob.providers.catalogue import Catalogue
 from keyfob.service.new_presets import Added, Found, NewPreset, Presets
 from keyfob.service.runner import Runner
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What the server at an address says of itself, and its authorization server."""
+
+    url: str
+    resource: ProtectedResource
+    issuer: str
+    server: Found
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the user signs in at another site than the server's own. Its tokens then go to a server
+        that the authorization server may know nothing of.
+        """
+        return site(urlsplit(self.url).hostname or "") != site(urlsplit(self.issuer).hostname or "")
 
 
 class ResourceServers:
@@ -36,16 +54,21 @@ class ResourceServers:
                 return preset
         return None
 
-    def add(self, url: str, *, client_id: str | None, settings: Settings) -> Added:
-        """Asks the server at `url`, and writes a preset that is named after its host. It replaces none. With
-        `client_id` no client is registered.
-
-        Raises what `find_resource` and `Presets.add` raise; SettingWrong `client_missing` if the
-        authorization server registers no clients and `client_id` is None.
-        """
+    def look(self, url: str) -> Looked:
+        """Asks the server at `url` about itself. Raises what `find_resource` and `Presets.server` raise."""
         found = self._runner.run(find_resource(url))
+        return Looked(url, found, *self._server(found))
+
+    def add(self, looked: Looked, *, client_id: str | None, settings: Settings) -> Added:
+        """Writes a preset that is named after the server's host. It replaces none. With `client_id` no client
+        is registered.
+
+        Raises what `Presets.add` raises; SettingWrong `client_missing` if the authorization server registers
+        no clients and `client_id` is None.
+        """
+        found, url, issuer = looked.resource, looked.url, looked.issuer
         host = urlsplit(url).netloc
-        issuer, (kind, server) = self._server(found)
+        kind, server = looked.server
         if client_id is None and server.endpoints.registration_endpoint is None:
             redirect = f"http://127.0.0.1:{settings.callback_port}/callback"
             facts: Facts = {"redirect": redirect}
