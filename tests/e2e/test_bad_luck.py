@@ -454,7 +454,7 @@ def test_a_preset_cannot_paint_the_terminal(tmp_path: Path) -> None:
         (("providers", "check", "/dev/zero"), 8),
         (("providers", "show", "../../../etc/passwd"), 7),
         (("rename", "demo", "../../x"), 7),
-        (("token", ""), 7),
+        (("token", ""), 2),
         (("events", "--limit", "99999999999999999999"), 2),
     ],
 )

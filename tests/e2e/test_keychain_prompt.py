@@ -57,7 +57,7 @@ def demo_stage(tmp_path: Path, session: DesktopSession, lifetime: int = 3600) ->
         Stage(tmp_path, session, server.issuer) as stage,
     ):
         stage.settings(first_start_done=True)
-        stage.add("demo", client_id="keyfob-demo")
+        stage.add("demo", "--replace", client_id="keyfob-demo")
         yield stage
 
 
@@ -221,7 +221,7 @@ def test_the_window_sees_a_lock_shows_it_everywhere_and_has_it_unlocked(
             assert account["status"] == "stale"
             assert not session.prompt_shows(), "a renewal opens no prompt"
             window.press("Unlock…: Your keychain is locked")
-            window.find(has="Waiting for the system's prompt")
+            window.find(has="Waiting for your answer")
             session.answer_prompt(*CLOSES)
             window.find(name="The keychain was not unlocked.")
             window.press("Unlock…: Your keychain is locked")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 
 
 def main(home_folder: str, descriptor: int | None) -> None:
@@ -29,7 +30,7 @@ def main(home_folder: str, descriptor: int | None) -> None:
         vault = SealedVault(home.id, home.data / SEALED_FILE, lambda new: passphrase)
     warm = build(system_ports(home, vault=vault))
     warm.accounts.renew("here")
-    warm.close()
+    replace(warm, vault=None).close()  # type: ignore[arg-type]  # the children use the open vault
     print("ready", flush=True)
     for line in sys.stdin:
         child = os.fork()

@@ -9,6 +9,7 @@ import os
 import socket
 import ssl
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -91,6 +92,9 @@ def _keychain(home: Home, settings: SettingsFile, vault: Vault, agent: AskAgent)
     if settings.current().vault == "sealed":
         status = _of_this_home(home, agent)
         if status.get("vault_open"):
+            if not _can_write(home.data):
+                text = "Encrypted file: open in the agent, and nothing can be written beside it"
+                return Finding("keychain", False, text, "fail", "vault_unwritable", public=text)
             text = "Encrypted file: open in the agent"
             return Finding("keychain", True, text, public=text)
         if status.get("locked"):
@@ -103,6 +107,18 @@ def _keychain(home: Home, settings: SettingsFile, vault: Vault, agent: AskAgent)
         )
     text = health.message or f"{health.name} does not work"
     return Finding("keychain", False, text, "fail", health.code, health.facts)
+
+
+def _can_write(folder: Path) -> bool:
+    """Whether there is room for another file of the usual size here."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"\0" * 4096)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        return False
+    return True
 
 
 def _settings(settings: SettingsFile) -> Finding:
