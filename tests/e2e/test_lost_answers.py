@@ -198,6 +198,9 @@ def test_at_a_terminal_a_command_says_so_and_saves_as_soon_as_the_keychain_is_un
     assert bench.saved(2)
     bench.keyfob("renew", "here")
     assert bench.keyfob("token", "here") in bench.provider.access
+    # The process that held the grant looks whether it is saved, and ends.
+    key = bench.whole.engine.accounts.resolve("here").account.key
+    until(lambda: not bench.whole.engine.locks.held(f"saving-{key}"))
 
 
 @pytest.mark.timeout(120)
