@@ -16,7 +16,7 @@ from support.cli_run import opens, run
 from support.sample_engine import sample_engine
 from support.samples import sample_views
 
-TOKEN = "gho_16C7e42F292c6912E7710c838347Ae178B4a"
+TOKEN = "gho_MadeUpForATest0000000000000000000000"
 
 
 @pytest.fixture

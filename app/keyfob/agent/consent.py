@@ -112,7 +112,7 @@ def program_of(command: str, folder: str) -> Program:
 
 
 def _interpreter_of(file: str) -> str | None:
-    """What the first line of a script names (`#!`); None for a program that is no script."""
+    """What the first line of a script names (`#!`); None for any other program."""
     try:
         with Path(file).open("rb") as script:
             line = script.readline(1024)

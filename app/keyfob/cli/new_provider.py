@@ -299,13 +299,13 @@ def _check_id(provider_id: str) -> None:
         )
 
 
-def _may_replace(session: Session, provider_id: str, told: bool) -> bool:
+def _may_replace(session: Session, provider_id: str, replace: bool) -> bool:
     """Whether to replace a preset of this id. On a terminal the user is asked if there is one. Raises
     SignInEnded if the answer is no.
     """
     in_the_way = session.engine.presets.in_the_way(provider_id)
-    if told or in_the_way is None or session.json or not sys.stdin.isatty():
-        return told
+    if replace or in_the_way is None or session.json or not sys.stdin.isatty():
+        return replace
     session.note(f"{plain(in_the_way, 200)}.")
     if not click.confirm("Replace it?", err=True):
         raise SignInEnded("Nothing was changed", remedy="Choose another id.")

@@ -39,7 +39,7 @@ def form(provider: Provider, method: Method, *, known: KnownClient | None, setti
     facts, policy = METHOD_FACTS[method], provider.policy
     wants_key = holds_key(method)
     registers = facts.by_client or (facts.needs_client and policy.client_id == "user")
-    known = None if facts.by_client else known  # an app that users sign in with is no service account
+    known = None if facts.by_client else known  # users sign in with that app; it is not a service account
     after = CODE_NEXT if facts.shows_code else BROWSER_NEXT
     first = "First register an app. Then sign in with it." if registers and known is None else after
     written = METHOD_WORDS[method].form
