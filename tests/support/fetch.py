@@ -18,6 +18,7 @@ from support import node, python_tools
 STEPS: dict[str, Callable[[], Path]] = {
     "oidc-provider, an authorization server": lambda: node.installed("oidc_provider"),
     "an atproto server": lambda: node.installed("atproto"),
+    "the client of Nexus Mods": lambda: node.installed("nexus_client"),
     "botocore and HTTPie": python_tools.clients,
     "the oldest pip": python_tools.oldest_pip,
     "the newest pip": python_tools.newest_pip,
