@@ -49,6 +49,7 @@ TESTS = [
     *"curl openssh-client openssh-server openssl".split(),  # tools that ask for tokens, hostile servers
     *"zsh fish".split(),  # completion in the real shells
     *"make g++".split(),  # a native module of the atproto server
+    *"desktop-file-utils appstream".split(),  # validators of the menu entry and of the AppStream file
     "docker-registry",  # a registry with token authentication
     "python3-venv",
     # Tools that are often there without a package of this name.

@@ -78,7 +78,7 @@ def test_one_notification_for_all_accounts_with_its_button(
     shown = daemon.shown[number]
     assert shown["text"] == "Google signed this account out."
     assert shown["buttons"] == {"default": "Open Keyfob", "button": "Sign in"}
-    assert shown["hints"]["desktop-entry"] == ("s", "keyfob")
+    assert shown["hints"]["desktop-entry"] == ("s", "org.keyfob.Keyfob")
     width, height, stride, _, bits, channels, data = shown["hints"]["image-data"][1]
     assert (width, height, bits, channels, len(data)) == (64, 64, 8, 4, stride * height)
 

@@ -24,6 +24,7 @@ from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.window.main_window import MainWindow
 from keyfob.desktop.window.place import WindowPlace
 from keyfob.process import log
+from keyfob.process.app_id import APP_ID
 from keyfob.process.home import Home, open_home
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def run(
     """
     app = _application()
     app.setApplicationName("Keyfob")
-    app.setDesktopFileName("keyfob")
+    app.setDesktopFileName(APP_ID)
     app.setQuitOnLastWindowClosed(False)
     app.setWindowIcon(icons.app_icon())
     instance = Instance(home)

@@ -17,10 +17,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from keyfob.core.errors import SettingWrong
+from keyfob.process.app_id import APP_ID
 from keyfob.process.own_process import own_command
 
 NAME = "keyfob"
-LABEL = "org.keyfob.Keyfob"
 RUN_KEY = r"Software\Microsoft\Windows\CurrentVersion\Run"
 HIDDEN = "KEYFOB_START_HIDDEN"  # the window stays closed at login: the tray is enough
 
@@ -54,7 +54,7 @@ class Autostart:
     def path(self) -> Path | None:
         """The entry's file; None on Windows, where it is a registry value."""
         if self._platform == "darwin":
-            return self._user_home / "Library" / "LaunchAgents" / f"{LABEL}.plist"
+            return self._user_home / "Library" / "LaunchAgents" / f"{APP_ID}.plist"
         if self._platform == "win32":
             return None
         config = self._env.get("XDG_CONFIG_HOME", "")
@@ -94,7 +94,7 @@ class Autostart:
         if self._platform == "darwin":
             return plistlib.dumps(
                 {
-                    "Label": LABEL,
+                    "Label": APP_ID,
                     "ProgramArguments": list(self._command),
                     "EnvironmentVariables": self._settings(),
                     "RunAtLoad": True,
@@ -112,7 +112,7 @@ class Autostart:
             "Name=Keyfob",
             "Comment=Keeps your accounts signed in",
             f"Exec={' '.join(_quoted(word) for word in words)}",
-            "Icon=keyfob",
+            f"Icon={APP_ID}",
             "Terminal=false",
             "X-GNOME-Autostart-enabled=true",
         )

@@ -17,6 +17,7 @@ from keyfob.desktop.shared.palette import TRAY
 
 SCALES = (1.0, 1.5, 2.0, 3.0)
 TRAY_SIZES = (16, 22, 24, 32, 48, 64)
+APP_SIZES = (16, 22, 24, 32, 48, 64, 128, 256)
 
 
 @lru_cache(maxsize=128)
@@ -63,9 +64,18 @@ def tray_icon(state: str) -> QIcon:
     return result
 
 
+def app_drawing(size: int) -> str:
+    """The drawing of the app's icon that is sharp at `size` pixels: its edges lie on whole pixels there."""
+    if size < 22:
+        return "app-16"
+    if size < 24:
+        return "app-22"
+    return "app-32" if size % 32 == 0 else "app"
+
+
 def app_icon() -> QIcon:
     """The app's icon in all sizes that desktops ask for."""
     result = QIcon()
-    for size in (16, 24, 32, 48, 64, 128, 256):
-        result.addPixmap(pixmap("app", TRAY["fine"], size))
+    for size in APP_SIZES:
+        result.addPixmap(pixmap(app_drawing(size), TRAY["fine"], size))
     return result

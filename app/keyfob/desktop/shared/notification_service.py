@@ -22,6 +22,7 @@ from keyfob.core.text import plain
 from keyfob.desktop.shared import icons
 from keyfob.desktop.shared.operation import Operation
 from keyfob.desktop.shared.outside_text import SENTENCE
+from keyfob.process.app_id import APP_ID
 
 if TYPE_CHECKING:
     from jeepney import Message as BusMessage
@@ -247,12 +248,12 @@ def _arguments(notification: Notification, replaces: int, abilities: frozenset[s
     buttons = [_BUTTON, notification.button] if notification.button else []
     actions = ["default", "Open Keyfob", *buttons] if "actions" in abilities else []
     hints = {
-        "desktop-entry": ("s", "keyfob"),
+        "desktop-entry": ("s", APP_ID),
         "urgency": ("y", 1),  # normal
         "image-data": ("(iiibiiay)", _image()),
     }
     title = plain(notification.title, SENTENCE)
-    return ("Keyfob", replaces, "keyfob", title, text, actions, hints, -1)
+    return ("Keyfob", replaces, APP_ID, title, text, actions, hints, -1)
 
 
 def _image() -> tuple[object, ...]:
