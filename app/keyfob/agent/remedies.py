@@ -112,6 +112,7 @@ REMEDIES: Remedies = {
     "keyfob_running": "Quit the app or stop the agent, then run this again.",
     "agent_silent": "Commands work without it. If this continues, end it[ with `kill -9 {pid}`], and start "
     "it again.",
+    "download_running": "Wait until it has finished, or stop it.",
     # SignInEnded
     "declined": "Start again and allow access.",
     "cancelled": "Start again when you are ready.",
@@ -183,6 +184,7 @@ REMEDIES: Remedies = {
     "service_unavailable": "Start the agent yourself with `keyfob agent`.",
     "helper_missing": "Add the folder of the keyfob command to PATH, or run `keyfob wire[ {name}]` again.",
     "access_lacking": "Ask for it[: run `keyfob reconnect {account} --access {access}`].",
+    "disk_full": "Free some disk space[ on the disk with {path}], then try again.",
     # PeerFault
     "protocol_violation": "Try again. If the problem continues, report it to the provider.",
     "state_mismatch": "Start the sign-in again in one browser window.",
@@ -195,4 +197,6 @@ REMEDIES: Remedies = {
     "identity_invalid": "Check the handle or address, and try again.",
     "registration_changed": "Register an app at the provider and enter its client id.",
     "response_invalid": "Try again. If the problem continues, report it to the provider.",
+    "download_wrong": "Try again. If the problem continues, report it to the publisher of the file.",
+    "download_elsewhere": "Keyfob downloaded nothing from there. Report it to the publisher of the file.",
 }

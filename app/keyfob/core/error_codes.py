@@ -111,6 +111,7 @@ ErrorCode = Literal[
     "still_renewing",
     "keyfob_running",
     "agent_silent",
+    "download_running",
     # SignInEnded
     "declined",
     "cancelled",
@@ -171,6 +172,7 @@ ErrorCode = Literal[
     "service_unavailable",
     "helper_missing",
     "access_lacking",
+    "disk_full",
     # PeerFault
     "protocol_violation",
     "state_mismatch",
@@ -182,6 +184,8 @@ ErrorCode = Literal[
     "identity_invalid",
     "registration_changed",
     "response_invalid",
+    "download_wrong",
+    "download_elsewhere",
 ]
 
 _R, _S, _U, _F, _B = (
@@ -281,6 +285,7 @@ CODES: Mapping[ErrorCode, Advice] = {
     "still_renewing": _R,
     "keyfob_running": _R,
     "agent_silent": _R,
+    "download_running": _R,
     # SignInEnded
     "declined": _R,
     "cancelled": _R,
@@ -341,6 +346,7 @@ CODES: Mapping[ErrorCode, Advice] = {
     "service_unavailable": _F,
     "helper_missing": _F,
     "access_lacking": _F,
+    "disk_full": _F,
     # PeerFault
     "protocol_violation": _B,
     "state_mismatch": _B,
@@ -352,6 +358,8 @@ CODES: Mapping[ErrorCode, Advice] = {
     "identity_invalid": _B,
     "registration_changed": _B,
     "response_invalid": _R,
+    "download_wrong": _R,
+    "download_elsewhere": _B,
 }
 
 _NEAREST: Mapping[Advice, ErrorCode] = {

@@ -108,6 +108,7 @@ ClientSource = Literal["environment", "yours", "preset"]
 # What a request to a provider is for: of these, only `api` is a user's own.
 Purpose = Literal[
     "discovery", "register", "par", "token", "device", "refresh", "jwks", "whoami", "revoke", "avatar", "api",
+    "download", "update",
 ]  # fmt: skip
 
 W = TypeVar("W", bound=str)

@@ -102,6 +102,7 @@ REMEDIES: Remedies = {
     "still_renewing": "Try again in a minute.",
     "keyfob_running": "Stop Keyfob's agent, then try again.",
     "agent_silent": "End this process, or restart this computer.",
+    "download_running": "Wait until it has finished, or stop it.",
     # SignInEnded
     "declined": "Start again and allow access.",
     "cancelled": "Start again when you are ready.",
@@ -168,6 +169,7 @@ REMEDIES: Remedies = {
     "service_unavailable": "Keep Keyfob open. It does the same work as the agent.",
     "helper_missing": "Install Keyfob again, or undo the tool's setup.",
     "access_lacking": "To ask for it, press Ask for more on the page of the account.",
+    "disk_full": "Free some disk space[ on the disk with {path}], then try again.",
     # PeerFault
     "protocol_violation": "Try again. If the problem continues, report it to the provider.",
     "state_mismatch": "Start the sign-in again in one browser window.",
@@ -180,6 +182,8 @@ REMEDIES: Remedies = {
     "identity_invalid": "Check the handle or address, and try again.",
     "registration_changed": "Register an app at the provider and enter its client id.",
     "response_invalid": "Try again. If the problem continues, report it to the provider.",
+    "download_wrong": "Try again. If the problem continues, report it to the publisher of the file.",
+    "download_elsewhere": "Keyfob downloaded nothing from there. Report it to the publisher of the file.",
 }
 
 
