@@ -113,6 +113,7 @@ REMEDIES: Remedies = {
     "agent_silent": "Commands work without it. If this continues, end it[ with `kill -9 {pid}`], and start "
     "it again.",
     "download_running": "Wait until it has finished, or stop it.",
+    "feed_limited": "Try again then. A connected GitHub account may ask more often.",
     # SignInEnded
     "declined": "Start again and allow access.",
     "cancelled": "Start again when you are ready.",
@@ -128,6 +129,7 @@ REMEDIES: Remedies = {
     "key_not_found": "To list the keys, run `keyfob jwk list`. To create one, run `keyfob jwk generate`.",
     "account_elsewhere": "Run this command on that machine.",
     "agent_not_running": "To start it, run `keyfob agent`.",
+    "feed_not_found": "Check the address of the releases.",
     # SettingWrong
     "port_taken": "Close the program that uses the port, or set another callback port: `keyfob settings set "
     "callback_port 9877`.",

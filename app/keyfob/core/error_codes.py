@@ -112,6 +112,7 @@ ErrorCode = Literal[
     "keyfob_running",
     "agent_silent",
     "download_running",
+    "feed_limited",
     # SignInEnded
     "declined",
     "cancelled",
@@ -127,6 +128,7 @@ ErrorCode = Literal[
     "key_not_found",
     "account_elsewhere",
     "agent_not_running",
+    "feed_not_found",
     # SettingWrong
     "port_taken",
     "client_refused",
@@ -286,6 +288,7 @@ CODES: Mapping[ErrorCode, Advice] = {
     "keyfob_running": _R,
     "agent_silent": _R,
     "download_running": _R,
+    "feed_limited": _R,
     # SignInEnded
     "declined": _R,
     "cancelled": _R,
@@ -301,6 +304,7 @@ CODES: Mapping[ErrorCode, Advice] = {
     "key_not_found": _F,
     "account_elsewhere": _F,
     "agent_not_running": _F,
+    "feed_not_found": _F,
     # SettingWrong
     "port_taken": _F,
     "client_refused": _F,

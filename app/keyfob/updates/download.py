@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from keyfob.core.errors import PeerFault, Transient
 from keyfob.core.provider import EMPTY
-from keyfob.protocol.http.responses import is_cloudflare, is_web_page, retry_after
+from keyfob.protocol.http.responses import is_cloudflare, media_type, retry_after
 from keyfob.updates.part_file import Note, PartFile, opened_part
 from keyfob.updates.reading import Reading, check, host_of, opened
 
@@ -39,6 +39,8 @@ REPORTED = 0.1  # s between reports of progress
 _RANGE = re.compile(r"bytes (?P<first>[0-9]{1,18})-[0-9]{1,18}/(?P<total>[0-9]{1,18}|\*)\Z")
 _UNSATISFIED = re.compile(r"bytes \*/(?P<total>[0-9]{1,18})\Z")
 _PAGES = (".html", ".htm", ".xhtml")
+_HTML = ("text/html", "application/xhtml+xml")
+_PAGE = re.compile(rb"\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +231,7 @@ def _check(answer: Response, host: str, *, may_be_page: bool) -> None:
     """Raises unless the answer is a whole file."""
     status, wait = answer.status, retry_after(answer)
     if status == 200:
-        if is_web_page(answer) and not may_be_page:
+        if not may_be_page and (media_type(answer) in _HTML or _PAGE.match(answer.body)):
             raise Transient(
                 f"A web page came instead of the file from {host}", code="captive_portal", answered=True
             )

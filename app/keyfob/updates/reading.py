@@ -118,7 +118,7 @@ def opened(
     """
     address, asked = escaped(url), dict(headers)
     for _ in range(HOPS + 1):
-        if not is_listed(urlsplit(address).netloc, allowed):
+        if not is_listed(_netloc(address), allowed):
             raise _elsewhere(url, address)
         reading = Reading(transport, Request("GET", address, "download", asked), cancelled)
         try:
@@ -128,7 +128,7 @@ def opened(
                 return
         finally:
             reading.close()
-        to = escaped(urljoin(address, location))
+        to = joined(address, location)
         if fault_of(to, most=ADDRESS_MOST) is not None or leads_inside(to, address):
             raise _elsewhere(url, to)
         if origin_of(to) != origin_of(address):
@@ -140,6 +140,14 @@ def opened(
 def escaped(url: str) -> str:
     """`url` with the characters escaped that may not stand in an address."""
     return quote(url, safe=_KEPT)
+
+
+def joined(base: str, location: str) -> str:
+    """Where a redirect from `base` leads; empty if that is not an address."""
+    try:
+        return escaped(urljoin(base, location))
+    except ValueError:
+        return ""
 
 
 def host_of(url: str) -> str:
@@ -154,6 +162,13 @@ def check(cancelled: threading.Event) -> None:
     """Raises SignInEnded `cancelled` if the user has cancelled."""
     if cancelled.is_set():
         raise SignInEnded("The download was cancelled", code="cancelled")
+
+
+def _netloc(url: str) -> str:
+    try:
+        return urlsplit(url).netloc
+    except ValueError:
+        return ""
 
 
 def _elsewhere(url: str, to: str) -> PeerFault:

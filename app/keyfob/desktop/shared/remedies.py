@@ -103,6 +103,7 @@ REMEDIES: Remedies = {
     "keyfob_running": "Stop Keyfob's agent, then try again.",
     "agent_silent": "End this process, or restart this computer.",
     "download_running": "Wait until it has finished, or stop it.",
+    "feed_limited": "Try again then. A connected GitHub account may ask more often.",
     # SignInEnded
     "declined": "Start again and allow access.",
     "cancelled": "Start again when you are ready.",
@@ -118,6 +119,7 @@ REMEDIES: Remedies = {
     "key_not_found": "Choose one of your keys.",
     "account_elsewhere": "Use Keyfob on that machine.",
     "agent_not_running": "Keep Keyfob open. It does the same work as the agent.",
+    "feed_not_found": "Check the address of the releases.",
     # SettingWrong
     "port_taken": "Close the program that uses the port, or set another callback port in Settings.",
     "client_refused": "Check the app registration at the provider: its client id, its client secret and its "
