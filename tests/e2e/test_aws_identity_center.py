@@ -56,20 +56,25 @@ def aws() -> Iterator[Served]:
     assert services.faults == []
 
 
-def test_the_aws_cli_gets_keys_for_a_role(bench: Bench, aws: Served) -> None:
+def connected(bench: Bench, aws: Served) -> tuple[str, ...]:
+    """An account, and the options that choose one of its roles."""
     folder = bench.keyfob_home / "config" / "providers"
     folder.mkdir(parents=True)
     (folder / "aws.toml").write_text(preset(aws.base))
-    connected = bench.keyfob(
+    done = bench.keyfob(
         "connect", "aws", "--method", "device", "--label", "work", "--no-browser", "--input",
         f"start_url={START_URL}",
     )  # fmt: skip
-    assert connected.code == 0, connected.err
-    assert "ABCD-EFGH" in connected.err
-    assert bench.keyfob("test", "aws/work").code == 0
+    assert done.code == 0, done.err
+    assert "ABCD-EFGH" in done.err
     roles = bench.keyfob("credential", "aws-roles", "aws/work", "--json").json["roles"]
     assert len(roles) == 3
-    choice = ("--account-id", roles[0]["account_id"], "--role", roles[0]["role"])
+    return ("--account-id", roles[0]["account_id"], "--role", roles[0]["role"])
+
+
+def test_the_aws_cli_gets_keys_for_a_role(bench: Bench, aws: Served) -> None:
+    choice = connected(bench, aws)
+    assert bench.keyfob("test", "aws/work").code == 0
     wired = bench.keyfob("wire", "aws", "aws/work", "--profile", "work", *choice, "--yes")
     assert wired.code == 0, wired.err
 
@@ -94,3 +99,25 @@ def test_the_aws_cli_gets_keys_for_a_role(bench: Bench, aws: Served) -> None:
     ended = bench.run(*cli, "--region", "eu-west-1", "--endpoint-url", f"{aws.base}/sts", PYTHONPATH="")
     assert ended.code != 0
     assert len(aws.services.identities) == 2
+
+
+def test_the_aws_cli_gets_fresh_keys_while_a_command_runs(bench: Bench, aws: Served) -> None:
+    """`exec --aws`: by the endpoint that containers have at AWS, without a profile."""
+    choice = connected(bench, aws)
+    cli = (str(python_tools.aws() / "aws"), "sts", "get-caller-identity", "--region", "eu-west-1")
+    done = bench.keyfob(
+        "exec", "--aws", "aws/work", *choice, "--", *cli, "--endpoint-url", f"{aws.base}/sts",
+        PYTHONPATH="", AWS_PAGER="", AWS_PROFILE="not-there", AWS_ACCESS_KEY_ID="AKIAOTHER",
+        AWS_SECRET_ACCESS_KEY="other",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["Account"] == "111122223333"
+    (identity,) = aws.services.identities
+    assert "made-up-session" in identity
+    assert aws.services.seen.count("/federation/credentials") == 1
+    for secret in aws.services.secrets:
+        assert bench.files_with(secret) == [], secret
+    # Without a role that is there, nothing runs.
+    wrong = bench.keyfob("exec", "--aws", "aws/work", "--role", "None", "--", "echo", "ran")
+    assert (wrong.code, wrong.out) == (2, "")
+    assert "You do not have such a role" in wrong.err

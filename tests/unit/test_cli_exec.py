@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from keyfob.cli import env_file
-from keyfob.cli.exec import hidden_words
-from keyfob.cli.masking import Mask
+from keyfob.cli.exec_beside import hidden_words
+from keyfob.cli.masking import Hidden, Mask
 from keyfob.core.errors import Usage
 
 
@@ -81,19 +81,19 @@ def test_a_pipe_of_variables(tmp_path: Path) -> None:
 
 
 def test_s25_each_part_of_a_key_of_two_parts_is_hidden() -> None:
-    mask = Mask([word.encode() for word in hidden_words("api-key-1234 app-key-5678")])
+    mask = Mask(Hidden(hidden_words("api-key-1234 app-key-5678")))
     assert mask.feed(b"only app-key-5678 and api-key-1234\n") == b"only *** and ***\n"
     assert hidden_words("abcd efgh") == ["abcd efgh"]
     assert hidden_words("one-token") == ["one-token", "one-token"]
 
 
 def test_a_secret_is_hidden_however_the_output_is_cut() -> None:
-    secrets = [b"token-aaab", b"token-aaabbb", b"xyz", b"wxyzq", b"abab"]
+    secrets = ["token-aaab", "token-aaabbb", "xyz", "wxyzq", "abab"]
     text = b"a token-aaabbb, token-aaab, tokn, xyxyz, wxyz wxyzq ababab token-aaa and an end: token-aaab"
     wanted = b"a ***, ***, tokn, xy***, w*** *** ***ab token-aaa and an end: ***"
     for seed in range(200):
         dice = random.Random(seed)
-        mask, shown, rest = Mask(secrets), b"", text
+        mask, shown, rest = Mask(Hidden(secrets)), b"", text
         while rest:
             length = dice.randint(1, 9)
             shown += mask.feed(rest[:length])
@@ -103,15 +103,17 @@ def test_a_secret_is_hidden_however_the_output_is_cut() -> None:
 
 def test_output_without_a_secret_is_not_held_back() -> None:
     """A prompt must be seen while the command waits for the answer."""
-    assert Mask([b"token"]).feed(b"Continue? [y/N] ") == b"Continue? [y/N] "
+    assert Mask(Hidden(["token"])).feed(b"Continue? [y/N] ") == b"Continue? [y/N] "
 
 
 RUN = """
 import sys
 sys.path.insert(0, {app!r})
-from keyfob.cli.masking import run_masked
+from keyfob.cli.child import relayed_signals, run
+from keyfob.cli.masking import Hidden
 command = [sys.executable, "-c", {script!r}]
-sys.exit(run_masked(sys.executable, command, {{"T": "abc-secret"}}, ["abc-secret"]))
+with relayed_signals() as relay:
+    sys.exit(run(sys.executable, command, {{"T": "abc-secret"}}, relay, Hidden(["abc-secret"])))
 """
 
 

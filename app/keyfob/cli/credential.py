@@ -7,45 +7,23 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
 
 import click
 
-from keyfob.cli import host_lookup, words
+from keyfob.cli import aws_keys, host_lookup, words
 from keyfob.cli.options import account_argument, json_option, pass_session
 from keyfob.cli.session import Session
 from keyfob.cli.token_source import header, hosts_of, id_token, lease
-from keyfob.core.errors import NotFound, SettingWrong, Usage
-from keyfob.core.secret import Secret
+from keyfob.core.errors import SettingWrong, Usage
 from keyfob.core.text import plain
 from keyfob.core.times import to_rfc3339
 from keyfob.tools import hosts
 
-if TYPE_CHECKING:
-    from keyfob.core.account import Record
-    from keyfob.protocol.aws_portal import RoleKeys
-
 EXEC_API = "client.authentication.k8s.io"
 MOST_STATUS = 1024  # characters of a response's first line
 EXEC_VERSIONS = ("v1", "v1beta1", "v1alpha1")
-# The names that key files, `aws sts` and service answers use for the same four things.
-AWS_NAMES = {
-    "AccessKeyId": ("AccessKeyId", "aws_access_key_id", "access_key_id", "accessKeyId", "access_key"),
-    "SecretAccessKey": (
-        "SecretAccessKey",
-        "aws_secret_access_key",
-        "secret_access_key",
-        "secretAccessKey",
-        "secret_key",
-    ),
-    "SessionToken": ("SessionToken", "aws_session_token", "session_token", "sessionToken"),
-    "Expiration": ("Expiration", "expiration", "expires_at"),
-}
-_PAIR = re.compile(r"([A-Z0-9]{16,128}):([A-Za-z0-9/+=_-]{16,})")
 
 
 @click.group(short_help="Print credentials in the format of kubectl, AWS tools or MCP clients.")
@@ -140,30 +118,7 @@ def aws(session: Session, account: str, account_id: str | None, role: str | None
       [profile work]
       credential_process = keyfob credential aws work --account-id 123456789012 --role ReadOnly
     """
-    record = _portal_account(session, account)
-    if record is not None:
-        choice = {"account_id": account_id, "role": role}
-        answer = session.finish(
-            lambda: session.engine.aws_roles.keys(record, _leasing(session, account), **choice)
-        )
-        session.exactly(json.dumps(_process_answer(answer)))
-        return
-    if account_id is not None or role is not None:
-        raise Usage(
-            f"{plain(account)} is not an account of AWS IAM Identity Center",
-            remedy="Leave out --account-id and --role.",
-        )
-    found = lease(session, account)
-    keys = aws_keys(found.token)
-    if keys is None:
-        raise SettingWrong(
-            f"The key of {found.account} is not an AWS key pair",
-            remedy="Connect an account with a key of the form ACCESSKEYID:SECRETKEY, or JSON with "
-            "AccessKeyId and SecretAccessKey.",
-        )
-    expires = to_rfc3339(found.expires_at)
-    if expires is not None:
-        keys.setdefault("Expiration", expires)
+    keys = aws_keys.keys_of(session, account, aws_keys.Role(account_id, role))
     session.exactly(json.dumps({"Version": 1, **keys}))
 
 
@@ -178,13 +133,13 @@ def aws_roles(session: Session, account: str) -> None:
     Example:
       keyfob credential aws-roles work
     """
-    record = _portal_account(session, account)
+    record = aws_keys.portal_account(session, account)
     if record is None:
         raise Usage(
             f"{plain(account)} is not an account of AWS IAM Identity Center",
             remedy="Connect one with `keyfob connect aws-iam-identity-center`.",
         )
-    found = session.finish(lambda: session.engine.aws_roles.roles(record, _leasing(session, account)))
+    found = session.finish(lambda: session.engine.aws_roles.roles(record, aws_keys.leasing(session, account)))
     if session.json:
         session.document({"roles": [asdict(each) for each in found]})
         return
@@ -194,54 +149,6 @@ def aws_roles(session: Session, account: str) -> None:
     rows = [(each.account_id, each.account_name, each.role) for each in found]
     for line in words.table(rows, ("ACCOUNT ID", "ACCOUNT", "ROLE")):
         session.say(line)
-
-
-def _portal_account(session: Session, account: str) -> Record | None:
-    """The account, if it is one of AWS IAM Identity Center. An account of another computer, which only the
-    agent knows, is not.
-    """
-    try:
-        record = session.engine.accounts.resolve(account)
-    except NotFound:
-        return None
-    return record if session.engine.aws_roles.serves(record) else None
-
-
-def _leasing(session: Session, account: str) -> Callable[[Secret | None], Secret]:
-    """Gets the account's token from the agent, or in this process."""
-    return lambda rejected: lease(session, account, rejected=rejected).token
-
-
-def _process_answer(keys: RoleKeys) -> dict[str, Any]:
-    return {
-        "Version": 1,
-        "AccessKeyId": keys.access_key_id,
-        "SecretAccessKey": keys.secret_access_key.reveal(),
-        "SessionToken": keys.session_token.reveal(),
-        "Expiration": to_rfc3339(keys.expires_at),
-    }
-
-
-def aws_keys(key: Secret) -> dict[str, str] | None:
-    """The members of a `credential_process` answer in a stored key; None if it holds no key pair."""
-    text = key.reveal().strip()
-    pair = _PAIR.fullmatch(text)
-    if pair is not None:
-        return {"AccessKeyId": pair[1], "SecretAccessKey": pair[2]}
-    try:
-        body: Any = json.loads(text)
-    except ValueError:
-        return None
-    if isinstance(body, dict) and isinstance(body.get("Credentials"), dict):
-        body = body["Credentials"]
-    if not isinstance(body, dict):
-        return None
-    found: dict[str, str] = {}
-    for name, spellings in AWS_NAMES.items():
-        value = next((body[word] for word in spellings if isinstance(body.get(word), str)), None)
-        if value:
-            found[name] = value
-    return found if {"AccessKeyId", "SecretAccessKey"} <= found.keys() else None
 
 
 @credential.command(short_help="A token for Cargo (cargo:token-from-stdout).")

@@ -1,28 +1,39 @@
-"""Runs a command and hides tokens in what it prints: `keyfob exec --mask`."""
+"""Hides tokens in what a command prints: `keyfob exec --mask`."""
 
 from __future__ import annotations
 
 import os
 import re
-import signal
-import subprocess
 import threading
-from collections.abc import Mapping, Sequence
-from types import FrameType
+from collections.abc import Iterable
 from typing import IO
 
 HIDDEN = b"***"
 PIECE = 64 * 1024  # bytes read at once
-# Signals that ask the command to end reach it through us, if they were sent to this process alone.
-_PASSED_ON = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
+
+
+class Hidden:
+    """The secrets that masks hide. Thread-safe: more may be added while a mask works."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._lock = threading.Lock()
+        self.secrets: tuple[bytes, ...] = ()  # the longest first
+        self.pattern = re.compile(b"(?!)")
+        self.add(*secrets)
+
+    def add(self, *secrets: str) -> None:
+        """Hide these too."""
+        with self._lock:
+            known = {*self.secrets, *(each.encode() for each in secrets if each)}
+            self.secrets = tuple(sorted(known, key=len, reverse=True))
+            self.pattern = re.compile(b"|".join(map(re.escape, self.secrets)) or b"(?!)")
 
 
 class Mask:
     """Replaces secrets in a stream that comes in pieces of any size."""
 
-    def __init__(self, secrets: Sequence[bytes]) -> None:
-        self._secrets = sorted({each for each in secrets if each}, key=len, reverse=True)
-        self._any = re.compile(b"|".join(map(re.escape, self._secrets)) or b"(?!)")
+    def __init__(self, hidden: Hidden) -> None:
+        self._hidden = hidden
         self._rest = b""
 
     def feed(self, piece: bytes) -> bytes:
@@ -30,9 +41,9 @@ class Mask:
         whether it does.
         """
         text = self._rest + piece
-        held = len(text) - max((_overlap(text, secret) for secret in self._secrets), default=0)
+        held = len(text) - max((_overlap(text, secret) for secret in self._hidden.secrets), default=0)
         shown, at = [], 0
-        for found in self._any.finditer(text):
+        for found in self._hidden.pattern.finditer(text):
             if found.start() >= held:
                 break  # a part of what may be a longer secret
             shown += [text[at : found.start()], HIDDEN]
@@ -43,7 +54,7 @@ class Mask:
     def end(self) -> bytes:
         """What was held back."""
         rest, self._rest = self._rest, b""
-        return self._any.sub(HIDDEN, rest)
+        return self._hidden.pattern.sub(HIDDEN, rest)
 
 
 def _overlap(text: bytes, secret: bytes) -> int:
@@ -54,46 +65,9 @@ def _overlap(text: bytes, secret: bytes) -> int:
     return 0
 
 
-def run_masked(
-    program: str, command: Sequence[str], environment: Mapping[str, str], secrets: Sequence[str]
-) -> int:
-    """Run the command with its output masked. Returns its exit code, or 128 and the number of the signal that
-    ended it. Its stdout and stderr are pipes. Raises OSError if it cannot be started.
-    """
-    hidden = [each.encode() for each in secrets]
-    child = subprocess.Popen(  # noqa: S603  the command of the user
-        [*command],
-        executable=program,
-        env=dict(environment),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    before = {}
-    for name in _PASSED_ON:
-        if (number := getattr(signal, name, None)) is not None:
-            before[number] = signal.signal(number, lambda got, _: child.send_signal(got))
-    # Ctrl-C reaches the command by itself. What it does about it is up to the command.
-    before[signal.SIGINT] = signal.signal(signal.SIGINT, _ignore)
-    try:
-        streams = [(child.stdout, 1), (child.stderr, 2)]
-        pumps = [threading.Thread(target=_pump, args=(*each, Mask(hidden))) for each in streams]
-        for pump in pumps:
-            pump.start()
-        code = child.wait()
-        for pump in pumps:
-            pump.join()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    return code if code >= 0 else 128 - code
-
-
-def _ignore(_number: int, _frame: FrameType | None) -> None:
-    """A handler, unlike SIG_IGN, is not inherited by the command."""
-
-
-def _pump(source: IO[bytes] | None, target: int, mask: Mask) -> None:
-    assert source is not None
+def pass_on(source: IO[bytes], target: int, hidden: Hidden) -> None:
+    """Write what comes from a command's pipe to the descriptor `target`, masked. Closes the pipe."""
+    mask = Mask(hidden)
     with source:
         gone = False
         while piece := os.read(source.fileno(), PIECE):

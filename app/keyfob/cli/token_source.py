@@ -9,7 +9,7 @@ nowhere else.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from keyfob.cli.session import Session
@@ -34,15 +34,18 @@ class Lease:
         return self.account.partition("/")[0]
 
 
-def lease(session: Session, ref: str, *, rejected: Secret | None = None) -> Lease:
-    """A valid token of `ref`, renewed first where needed, and not the `rejected` one. Blocks. Raises
-    a KeyfobError, `sharing_not_allowed` among them.
+def lease(
+    session: Session, ref: str, *, rejected: Secret | None = None, min_life: float | None = None
+) -> Lease:
+    """A valid token of `ref`, renewed first where needed, and not the `rejected` one. `min_life` is in
+    seconds; see `core.min_life`. Blocks. Raises a KeyfobError, `sharing_not_allowed` among them.
     """
     refused = None if rejected is None else rejected.reveal()
     try:
-        answer = session.from_agent(lambda: running_agent.lease(ref, rejected=refused))
+        answer = session.from_agent(lambda: running_agent.lease(ref, rejected=refused, min_life=min_life))
     except AgentGoneError:
-        found = session.finish(lambda: session.engine.accounts.token(ref, min_life=None, rejected=rejected))
+        life = None if min_life is None else timedelta(seconds=min_life)
+        found = session.finish(lambda: session.engine.accounts.token(ref, min_life=life, rejected=rejected))
         return Lease(found.account, found.token, found.token_type, found.expires_at)
     return Lease(
         answer["account"],
@@ -78,3 +81,12 @@ def hosts_of(session: Session, ref: str) -> tuple[str, ...]:
         return tuple(session.from_agent(lambda: running_agent.account(ref))["hosts"])
     except AgentGoneError:
         return session.engine.accounts.view(ref).hosts
+
+
+def warn_of_bound(session: Session, found: Lease) -> None:
+    """Says that other programs cannot use a token of RFC 9449."""
+    if found.token_type.casefold() == "dpop":
+        session.note(
+            f"The token of {found.account} is bound to a key that stays in Keyfob, so other programs "
+            "cannot use it. Use `keyfob request` instead."
+        )

@@ -32,7 +32,7 @@ def begin() -> None:
     """Make this process safe. Idempotent; never raises. To be called before anything else is imported."""
     _open_standard_descriptors()
     _leave_current_folder()
-    _forbid_core_dumps()
+    forbid_core_dumps()
     number = passphrase_descriptor()
     if number is not None:
         os.set_inheritable(number, False)  # not for the programs that we or our libraries start
@@ -92,8 +92,8 @@ def _leave_current_folder() -> None:
         os.environ["NODEFAULTCURRENTDIRECTORYINEXEPATH"] = "1"  # else Windows looks there first
 
 
-def _forbid_core_dumps() -> None:
-    """A crash must not write tokens to a disk.
+def forbid_core_dumps() -> None:
+    """A crash must not write tokens to a disk. Idempotent; `restore_limits` undoes it.
 
     The limit holds for core files. If a program collects them, the kernel ignores the limit: the filter
     leaves all memory out of what that program gets. PR_SET_DUMPABLE is not used: it would hide /proc/PID of
@@ -101,18 +101,21 @@ def _forbid_core_dumps() -> None:
     unknown program.
     """
     global _persons_core, _persons_filter
-    if _persons_core is not None or os.name == "nt":
+    if os.name == "nt":
         return
     import resource
 
-    _persons_core = resource.getrlimit(resource.RLIMIT_CORE)
+    first = _persons_core is None
+    if _persons_core is None:
+        _persons_core = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, _persons_core[1]))
     try:
         with open(_DUMP_FILTER, "rb", buffering=0) as file:
             found = file.read().strip()
         with open(_DUMP_FILTER, "wb", buffering=0) as file:
             file.write(b"0")
-        _persons_filter = found
+        if first:
+            _persons_filter = found
     except OSError:
         pass  # not Linux, or a kernel without it
 
@@ -204,6 +207,11 @@ def become_another() -> None:
     number = passphrase_descriptor()
     if number is not None:
         os.close(number)
+    restore_limits()
+
+
+def restore_limits() -> None:
+    """Undo `forbid_core_dumps`, for another program that this process starts or becomes."""
     if _persons_core is not None:
         import resource
 

@@ -62,6 +62,28 @@ def run_folder(env: Mapping[str, str]) -> str:
     return os.path.join(platformdirs.user_state_dir("keyfob", appauthor=False), "run")
 
 
+def memory_folder(env: Mapping[str, str]) -> str | None:
+    """A folder in memory for files that hold a secret for a while, made here (0700); None if this system has
+    none.
+    """
+    if sys.platform in ("win32", "darwin"):
+        return None
+    uid = os.getuid()
+    found = []
+    for runtime in (env.get("XDG_RUNTIME_DIR"), f"/run/user/{uid}"):
+        if runtime and os.path.isabs(runtime) and _is_ours(runtime):
+            found.append(os.path.join(runtime, "keyfob-files"))
+    if os.path.isdir("/dev/shm"):  # noqa: S108
+        found.append(f"/dev/shm/keyfob-files-{uid}")  # noqa: S108  its owner is checked below
+    for path in found:
+        try:
+            own_folder(path, follow=False)
+        except (OSError, NotOursError):
+            continue
+        return path
+    return None
+
+
 def socket_file(env: Mapping[str, str], run: str | None = None) -> str:
     """The agent's socket: $KEYFOB_SOCK, else `agent.sock` in the run folder, else, where that is too long for
     a socket, in a short private folder that is created here (0700). Raises NotOursError if that one is
