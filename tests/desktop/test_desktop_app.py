@@ -15,11 +15,13 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from keyfob.adapters.store.sqlite import SqliteAccountStore
+from keyfob.cli.window import PLACES
 from keyfob.core.errors import Fault, SettingWrong, Transient
 from keyfob.demo.server import DemoServer
 from keyfob.desktop.app import saved_theme
 from keyfob.desktop.controller import AppController
 from keyfob.desktop.renewal_timer import RenewalTimer
+from keyfob.desktop.shared.activation import ACTIONS, Activation, of_desktop, own_start
 from keyfob.desktop.shared.single_instance import Instance
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.window.viewmodel import window
@@ -225,21 +227,72 @@ def test_the_demo_provider_is_tried_from_the_empty_window(
 
 
 def test_a_second_start_raises_the_first_window(engine: Engine, qapp: QApplication, qtbot: QtBot) -> None:
-    first, raised = Instance(engine.home), []
-    first.raised.connect(lambda: raised.append(1))
+    first, raised = Instance(engine.home), list[Activation]()
+    first.raised.connect(raised.append)
     assert first.first()
     second = Instance(engine.home)
     answers: list[bool] = []
+    wanted = Activation("connect", "made-up token")
     # The first must be able to answer while the second asks, as two processes can.
-    asker = threading.Thread(target=lambda: answers.append(second.raise_first()))
+    asker = threading.Thread(target=lambda: answers.append(second.raise_first(wanted)))
     asker.start()
-    qtbot.waitUntil(lambda: raised == [1])
+    qtbot.waitUntil(lambda: raised == [wanted])
     asker.join(5)
     assert answers == [True]
     first.close()
     third = Instance(engine.home)
     assert third.first()
     third.close()
+
+
+@pytest.mark.parametrize("said", [b"", b"{", b"[]\n", b'{"action": "kitchen", "token": 1}\n', b"x" * 4096])
+def test_a_visitor_who_says_nothing_known_raises_the_window(
+    engine: Engine, qapp: QApplication, qtbot: QtBot, said: bytes
+) -> None:
+    """An earlier version of Keyfob says nothing, and another program may say anything."""
+    first, raised = Instance(engine.home), list[Activation]()
+    first.raised.connect(raised.append)
+    assert first.first()
+    with socket.socket(socket.AF_UNIX) as visitor:
+        visitor.connect(str(engine.home.run / "window.sock"))
+        visitor.sendall(said)
+        qtbot.waitUntil(lambda: bool(raised))
+    assert raised == [Activation()]
+    first.close()
+
+
+def test_what_the_desktop_hands_over_is_looked_at() -> None:
+    assert of_desktop({"activation-token": "a", "desktop-startup-id": "b"}, "check") == Activation(
+        "check", "a"
+    )
+    assert of_desktop({"desktop-startup-id": "b"}) == Activation("", "b")
+    for token in ("two\nlines", "ü", "x" * 600, 7, None, ["a"]):
+        assert of_desktop({"activation-token": token}, "quit") == Activation()
+    assert own_start("settings", {"XDG_ACTIVATION_TOKEN": "a"}) == Activation("settings", "a")
+    assert own_start("", {"DESKTOP_STARTUP_ID": "b"}) == Activation("", "b")
+    assert ACTIONS == PLACES
+
+
+def test_what_was_asked_before_the_engine_is_there_is_done_then(
+    theme: Theme, engine: Engine, qtbot: QtBot
+) -> None:
+    controller, opened = make_app(theme, lambda: engine), list[str]()
+    controller.links.opened.connect(opened.append)
+    controller.begin()
+    controller.activate(Activation("settings"))
+    controller.activate(Activation())
+    for link in ("nxm://a", "nxm://b"):
+        controller.links.arrived(link)
+    assert (controller.settings_controller.dialog, opened) == (None, [])
+    qtbot.waitUntil(lambda: controller.settings_controller.dialog is not None)
+    controller.links.arrived("nxm://c")
+    assert opened == ["nxm://a", "nxm://b", "nxm://c"]
+    controller.settings_controller.close()
+    controller.activate(Activation("check"))
+    assert controller.window.pages.currentWidget() is controller.running.check.page
+    quit_app(controller, qtbot)
+    controller.activate(Activation("connect"))
+    assert not controller.window.isVisible()
 
 
 def test_what_a_crash_left_behind_does_not_lock_us_out(engine: Engine, qapp: QApplication) -> None:

@@ -70,6 +70,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         ),
     },
     "Keyfob": {
+        "window": Verb("window:window", "Open the app's window, or a part of it."),
         "demo": Verb("demo:demo", "Try Keyfob with a provider on this computer."),
         "doctor": Verb("doctor:doctor", "Check everything that Keyfob needs."),
         "events": Verb("events:events", "Show what happened to your accounts."),

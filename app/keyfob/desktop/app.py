@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from keyfob.core.errors import KeyfobError
 from keyfob.core.settings import Settings
 from keyfob.core.text import plain
 from keyfob.desktop.shared import icons, operation
+from keyfob.desktop.shared.activation import THE_WINDOW, Activation, own_start
 from keyfob.desktop.shared.single_instance import Instance
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.window.main_window import MainWindow
@@ -46,9 +48,11 @@ START_HIDDEN = "KEYFOB_START_HIDDEN"  # set by the login entry: only the tray, i
 
 def main(arguments: Sequence[str]) -> int:
     """The desktop app, until the user quits; the exit code. `--demo` starts the demo provider with it.
-    Without a keychain the demo plays in memory, in a home that is gone at the end. Raises SettingWrong.
+    Without a keychain the demo plays in memory, in a home that is gone at the end. `--action=NAME` asks for
+    one of `activation.ACTIONS`. Raises SettingWrong.
     """
     start_demo = "--demo" in arguments
+    action = next((word.partition("=")[2] for word in arguments if word.startswith("--action=")), "")
     with ExitStack() as until_the_end:
         home, vault = open_home(), None
         if start_demo:
@@ -73,7 +77,14 @@ def main(arguments: Sequence[str]) -> int:
 
             return recover(home, window=True)[0]
 
-        return run(build, home=home, demo=lambda: _lasting_demo(home), start_demo=start_demo, restore=restore)
+        start = Begin(
+            own_start(action),
+            start_demo=start_demo,
+            # The desktop knows one Keyfob: that of the person's own home.
+            on_bus=vault is None and not os.environ.get("KEYFOB_HOME"),
+            hidden=os.environ.get(START_HIDDEN) == "1",
+        )
+        return run(build, home=home, demo=lambda: _lasting_demo(home), begin=start, restore=restore)
 
 
 def _lasting_demo(home: Home) -> DemoServer:
@@ -82,19 +93,31 @@ def _lasting_demo(home: Home) -> DemoServer:
     return start_lasting(home.data, home.config, access_lifetime=DEMO_LIFETIME)
 
 
+@dataclass(frozen=True)
+class Begin:
+    """What the app does first. `on_bus`: it answers the desktop on the session bus. `hidden`: only the tray
+    is shown, if there is one.
+    """
+
+    wanted: Activation = THE_WINDOW
+    start_demo: bool = False
+    on_bus: bool = False
+    hidden: bool = False
+
+
 def run(
     build: Callable[[], Engine],
     *,
     home: Home,
     demo: Callable[[], Demo] | None = None,
-    start_demo: bool = False,
+    begin: Begin = Begin(),
     restore: Callable[[], Recovered] | None = None,
 ) -> int:
     """Open the window and stay until the user quits; the exit code.
 
     `build` makes the engine and is called off the GUI thread, after the first paint. `demo` starts the demo
-    provider, if it is installed; `start_demo` asks for it at once. `restore` as in `Start`. A second start
-    for the same home raises the first's window and returns 0.
+    provider, if it is installed. `restore` as in `Start`. A second start for the same home raises the first's
+    window, with what it wants, and returns 0.
     """
     app = _application()
     app.setApplicationName("Keyfob")
@@ -102,26 +125,35 @@ def run(
     app.setQuitOnLastWindowClosed(False)
     app.setWindowIcon(icons.app_icon())
     instance = Instance(home)
-    if not instance.first():
+    if not instance.first(begin.wanted):
         return 0
     theme = Theme(app, saved_theme(home))
     window = MainWindow(theme)
     place = WindowPlace(window, home.state)
     app.aboutToQuit.connect(place.finish)
-    instance.raised.connect(window.bring_up)
 
     def make() -> AppController:
         # Everything but the window itself is loaded after its first paint: a third of the start.
         from keyfob.desktop.controller import AppController, Start
 
-        controller = AppController(theme, build, window, Start(demo, start_demo, restore), app)
+        controller = AppController(theme, build, window, Start(demo, begin.start_demo, restore), app)
         controller.ended.connect(app.exit)
         return controller
 
-    opening = Opening(app, window, make)
+    def answer_desktop(controller: AppController) -> None:
+        from keyfob.desktop.bus_service import BusService
+
+        bus = BusService(app)
+        bus.asked.connect(controller.activate)
+        bus.link_arrived.connect(controller.links.arrived)
+        controller.ended.connect(bus.close)
+        bus.begin()
+
+    opening = Opening(app, window, make, answer_desktop if begin.on_bus else None)
+    instance.raised.connect(opening.activate)
     signals = Signals(app)
     signals.asked_to_end.connect(opening.quit)
-    opening.begin(hidden=os.environ.get(START_HIDDEN) == "1")
+    opening.begin(begin)
     code = app.exec()
     instance.close()
     signals.close()
@@ -167,14 +199,24 @@ def saved_theme(home: Home) -> str:
 class Opening(QObject):
     """The window first, then its controller."""
 
-    def __init__(self, app: QApplication, window: MainWindow, make: Callable[[], AppController]) -> None:
+    def __init__(
+        self,
+        app: QApplication,
+        window: MainWindow,
+        make: Callable[[], AppController],
+        made: Callable[[AppController], None] | None = None,
+    ) -> None:
+        """`made` is called with the controller once it has begun."""
         super().__init__(app)
-        self._app, self._window, self._make = app, window, make
+        self._app, self._window, self._make, self._made = app, window, make, made
         self._controller: AppController | None = None
+        self._wanted: Activation | None = None  # asked for before the controller is there
 
-    def begin(self, *, hidden: bool) -> None:
-        """Show the window, or start without one if `hidden`."""
-        if hidden:
+    def begin(self, begin: Begin) -> None:
+        """Show the window, or start without one if it is to be hidden."""
+        if begin.wanted.action:
+            self._wanted = begin.wanted
+        if begin.hidden and self._wanted is None:
             self._open(hidden=True)
         else:
             self._window.painted.connect(self._painted)
@@ -189,6 +231,18 @@ class Opening(QObject):
             self._window.closing.disconnect(self.quit)
         self._controller = self._make()
         self._controller.begin(hidden=hidden)
+        if self._made is not None:
+            self._made(self._controller)
+        if self._wanted is not None:
+            self._controller.activate(self._wanted)
+
+    def activate(self, wanted: Activation) -> None:
+        """Another start wants to see the window."""
+        if self._controller is not None:
+            self._controller.activate(wanted)
+        else:
+            self._wanted = wanted
+            self._window.bring_up()
 
     def quit(self) -> None:
         """End the app, also before the engine is there."""

@@ -19,10 +19,12 @@ from keyfob.core.errors import KeyfobError
 from keyfob.desktop.connect.listener_thread import Threads
 from keyfob.desktop.demo_control import Demo, DemoControl
 from keyfob.desktop.ending import Ending
+from keyfob.desktop.links import Links
 from keyfob.desktop.restoring import Restoring
 from keyfob.desktop.running import RunningApp, Shell
 from keyfob.desktop.settings.controller import SettingsController
 from keyfob.desktop.shared import remedies
+from keyfob.desktop.shared.activation import Activation, bring_up
 from keyfob.desktop.shared.operation import Operation
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.system_events import SystemEvents
@@ -65,7 +67,7 @@ class AppController(QObject):
         self.restoring = Restoring(theme, window, self)
         self._engine: Engine | None = None
         self.running: RunningApp | None = None  # once the engine is built
-        self._connects = False  # Connect Account was pressed before that
+        self._awaited = ""  # the action that was asked for before that
         self.window = window
         self.tray = Tray(theme, self)
         self.notifications = Notifications(self.tray, self)
@@ -73,6 +75,7 @@ class AppController(QObject):
         self.threads = Threads(self)
         self.system_events = SystemEvents(self)
         self.consent_dialogs = Asking(theme, window, self)
+        self.links = Links(self)
         demo = DemoControl(start.demo, self, at_start=start.with_demo)
         self._shell = Shell(
             theme,
@@ -138,11 +141,22 @@ class AppController(QObject):
         engine.consents.ask = self.consent_dialogs.ask
         self.running = RunningApp(engine, self._shell, self._clock, self)
         self.running.begin()
-        if self._connects:
-            self.running.connect_account()
+        self.running.perform(self._awaited)
+        self.links.begin()
+
+    def activate(self, wanted: Activation) -> None:
+        """Bring the window up and do what is wanted: at once, or when the engine is there."""
+        if self._ending.begun:
+            return
+        bring_up(self.window, wanted.token)
+        if self.running is not None:
+            self.running.perform(wanted.action)
+        else:
+            self._awaited = wanted.action or self._awaited
 
     def _connect_asked(self) -> None:
-        self._connects = self.running is None
+        if self.running is None:
+            self._awaited = "connect"
 
     def _restored(self, text: str, good: bool) -> None:
         self.window.say(text, good=good)

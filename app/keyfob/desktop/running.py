@@ -317,6 +317,16 @@ class RunningApp(QObject):
         preferred = provider or ("demo" if demo.running else None)
         dialog.choose(demo=demo.running, preferred=preferred, note=demo.problem)
 
+    def perform(self, action: str) -> None:
+        """Do one of `activation.ACTIONS`; nothing if it is empty."""
+        match action:
+            case "connect":
+                self.connect_account()
+            case "settings":
+                self.open_settings()
+            case "check":
+                self.check.open()
+
     def _connect_asked(self) -> None:
         self.connect_account()
 

@@ -1,4 +1,4 @@
-"""The app's name for desktops.
+"""The app's name for desktops, and where it is on the session bus.
 
 Its menu entry, icons, AppStream file and D-Bus service carry the same name. Standard library only.
 """
@@ -6,3 +6,4 @@ Its menu entry, icons, AppStream file and D-Bus service carry the same name. Sta
 from __future__ import annotations
 
 APP_ID = "org.keyfob.Keyfob"
+OBJECT_PATH = "/org/keyfob/Keyfob"  # the name with slashes, as the Desktop Entry specification makes it

@@ -32,6 +32,7 @@ from PySide6.QtWidgets import (
 
 from keyfob.core.text import plain
 from keyfob.desktop.shared import icons
+from keyfob.desktop.shared.activation import bring_up
 from keyfob.desktop.shared.outside_text import SENTENCE
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import Picture, button, label
@@ -288,10 +289,7 @@ class MainWindow(QMainWindow):
 
     def bring_up(self) -> None:
         """Show, restore and raise."""
-        self.setWindowState(self.windowState() & ~Qt.WindowState.WindowMinimized)
-        self.show()
-        self.raise_()
-        self.activateWindow()
+        bring_up(self)
 
     def show_banners(self, banners: tuple[Banner, ...], lead: Banner | None = None) -> None:
         """Show these banners instead of the ones on screen. `lead`: the one whose button is primary."""
