@@ -50,6 +50,7 @@ TESTS = [
     *"zsh fish".split(),  # completion in the real shells
     *"make g++".split(),  # a native module of the atproto server
     *"desktop-file-utils appstream".split(),  # validators of the menu entry and of the AppStream file
+    *"gcc libc6-dev musl-tools".split(),  # the native keyfob-token
     "docker-registry",  # a registry with token authentication
     "python3-venv",
     # Tools that are often there without a package of this name.

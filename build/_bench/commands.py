@@ -4,9 +4,12 @@ agent, beside the floor and what people use.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 from pathlib import Path
+
+import _launcher
 
 from . import others
 from .ground import HERE, Ground, say
@@ -74,6 +77,43 @@ def with_agent(ground: Ground, rounds: int) -> list[Row]:
         f"{name} {sample.told()}" for name, sample in slow_ones(ground, max(rounds // 4, 5)).items()
     ]
     return rows
+
+
+def native(ground: Ground, rounds: int) -> list[Row]:
+    """Row `native`: the packages' launcher, in turns with oidc-agent's, which is a native program too."""
+    launcher, home = ground.venv / "bin" / "keyfob-token-native", ground.home(["alice"])
+    library = _launcher.launcher(launcher)
+    row = Row(
+        "native",
+        f"`keyfob-token` of the packages, a native program (static, {library})",
+        "no slower than `oidc-token`",
+    )
+    say("The native launcher")
+    with ground.agent(home) as agent:
+        commands = [
+            ground.command("keyfob-token", [launcher, "bench/alice"], home),
+        ]
+        if curl := others.program("curl"):
+            url = "http://keyfob/v1/token/bench/alice"
+            commands.append(
+                ground.command("curl --unix-socket", [curl, "-s", "--unix-socket", agent.path, url], home)
+            )
+        with contextlib.ExitStack() as stack:
+            try:
+                oidc = stack.enter_context(others.OidcAgent(ground))
+            except (LookupError, subprocess.SubprocessError, KeyError):
+                say("oidc-agent is left out: it is not here, or could not be set up")
+            else:
+                commands.append(Command("oidc-token", [others.program("oidc-token") or "", "bench"], oidc.env))
+            found = side_by_side(commands, rounds * 3)
+    ours, theirs = found["keyfob-token"], found.get("oidc-token")
+    row.measured = f"{ours.told()} ms"
+    if theirs is not None:
+        row.measured = f"**{theirs.median / ours.median:.2f} × as fast**, {row.measured}"
+        row.met = ours.median <= theirs.median
+    row.beside = [f"{name} {sample.told()}" for name, sample in found.items() if name != "keyfob-token"]
+    row.figures = _figures(found)
+    return [row]
 
 
 def slow_ones(ground: Ground, rounds: int) -> dict[str, Sample]:

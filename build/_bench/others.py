@@ -26,6 +26,7 @@ PACKAGES = {
     "oidc-token": "oidc-agent-cli",
     "curl": "curl",
     "cc": "gcc libc6-dev",
+    "musl-gcc": "musl-tools",
 }
 
 

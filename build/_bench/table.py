@@ -18,6 +18,7 @@ Measure = Callable[[Ground, bool], list[Row]]
 # What is measured together, by the names of its rows; `quick` for fewer rounds.
 PARTS: tuple[tuple[tuple[str, ...], Measure], ...] = (
     (("command", "launcher"), lambda ground, quick: commands.with_agent(ground, 15 if quick else 100)),
+    (("native",), lambda ground, quick: commands.native(ground, 15 if quick else 100)),
     (("lone",), lambda ground, quick: commands.without_agent(ground, 8 if quick else 40)),
     (
         ("sockets", "kept"),

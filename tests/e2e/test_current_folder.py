@@ -18,6 +18,7 @@ import pytest
 from keyfob.adapters.vault.process import helper_command
 from keyfob.process.own_process import own_command
 from support.agent_process import said_by
+from support.native_launcher import compiled
 from support.session import DesktopSession
 from support.workshop import ROOT, Bench, bench_at
 
@@ -190,6 +191,20 @@ def test_s77_a_launcher_without_its_command_ends(bench: Bench, trap: Trap, tmp_p
     done = run(bench, trap, (str(alone), "workshop"))
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "keyfob: The keyfob command is not beside keyfob-token. Install Keyfob again.\n"
+
+
+def test_s77_the_native_launcher(bench: Bench, trap: Trap, tmp_path: Path) -> None:
+    """It starts the command that is beside it, or else on the PATH in an absolute folder."""
+    (tmp_path / "bin").mkdir()
+    launcher = compiled(tmp_path / "bin")
+    shutil.copy(launcher, tmp_path / "keyfob-token")
+    assert run(bench, trap, (str(tmp_path / "keyfob-token"), "workshop")).stdout == bench.token() + "\n"
+    (tmp_path / "bin" / "keyfob").symlink_to(bench.bin / "keyfob")
+    for path in (f":.:{bench.env['PATH']}", ":."):
+        assert run(bench, trap, (str(launcher), "workshop"), PATH=path).stdout == bench.token() + "\n"
+    (tmp_path / "bin" / "keyfob").unlink()
+    done = run(bench, trap, (str(launcher), "workshop"), PATH="::.:")
+    assert (done.returncode, done.stdout) == (1, "")
 
 
 def test_s77_a_program_that_uses_the_package(bench: Bench, trap: Trap, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from keyfob.service.consents import Consents
 PARENTS_MOST = 6
 # Keyfob's own commands, which ask for the program that ran them. Any
 # program may have such a name: their folder counts too.
-OURS = ("keyfob", "git-credential-keyfob", "docker-credential-keyfob", "keyfob-keyring")
+OURS = ("keyfob", "keyfob-token", "git-credential-keyfob", "docker-credential-keyfob", "keyfob-keyring")
 # What `keyfob-token` has the interpreter run, with the package's folder as first argument.
 LAUNCHER = (
     "import sys; sys.path.append(sys.argv[1]); from keyfob.__main__ import launched; launched(*sys.argv[2:])"
@@ -129,8 +129,13 @@ def _interpreter_of(file: str) -> str | None:
 def is_own_command(program: Program, words: list[str]) -> bool:
     """Whether this is a command of this very installation: by its files, not by its name."""
     if getattr(sys, "frozen", False):
-        return os.path.realpath(program.executable) == os.path.realpath(sys.executable)
-    if program.script is None or os.path.realpath(program.executable) != os.path.realpath(sys.executable):
+        # The native launcher is in bin/ of the frozen app's folder.
+        app = Path(os.path.realpath(sys.executable))
+        launcher = app.parent / "bin" / "keyfob-token"
+        return os.path.realpath(program.executable) in (str(app), str(launcher))
+    if program.script is None:  # the native launcher of a distribution
+        return os.path.realpath(program.executable) in _own_scripts()
+    if os.path.realpath(program.executable) != os.path.realpath(sys.executable):
         return False
     root = package_root()
     if program.script == "-c":
