@@ -51,6 +51,7 @@ REMEDIES: Remedies = {
     "role_unknown": "List your roles with `keyfob credential aws-roles[ {account}]`.",
     "role_ambiguous": "Choose one with --account-id and --role. To list them, run `keyfob credential "
     "aws-roles[ {account}]`.",
+    "tool_unverified": "If you accept that, add --unverified.",
     # SignInNeeded
     "grant_ended": "Sign in again with `keyfob reconnect[ {account}]`.",
     "token_expired": "Sign in again with `keyfob reconnect[ {account}]`. The provider does not let Keyfob "
@@ -130,6 +131,8 @@ REMEDIES: Remedies = {
     "account_elsewhere": "Run this command on that machine.",
     "agent_not_running": "To start it, run `keyfob agent`.",
     "feed_not_found": "Check the address of the releases.",
+    "tool_not_found": "To list the tools, run `keyfob tools list`.[ To add one, put its file into {path}.]",
+    "tool_not_installed": "To install it, run `keyfob tools update[ {name}] --install`.",
     # SettingWrong
     "port_taken": "Close the program that uses the port, or set another callback port: `keyfob settings set "
     "callback_port 9877`.",
@@ -187,6 +190,9 @@ REMEDIES: Remedies = {
     "helper_missing": "Add the folder of the keyfob command to PATH, or run `keyfob wire[ {name}]` again.",
     "access_lacking": "Ask for it[: run `keyfob reconnect {account} --access {access}`].",
     "disk_full": "Free some disk space[ on the disk with {path}], then try again.",
+    "tool_file_faulty": "Correct the file[ {path}], or remove it.",
+    "tool_managed": "Update it in the way that you installed it[: run `{command}`].",
+    "tool_not_installable": "Update it as its publisher says[: run `{command}`].",
     # PeerFault
     "protocol_violation": "Try again. If the problem continues, report it to the provider.",
     "state_mismatch": "Start the sign-in again in one browser window.",
@@ -201,4 +207,7 @@ REMEDIES: Remedies = {
     "response_invalid": "Try again. If the problem continues, report it to the provider.",
     "download_wrong": "Try again. If the problem continues, report it to the publisher of the file.",
     "download_elsewhere": "Keyfob downloaded nothing from there. Report it to the publisher of the file.",
+    "tool_broken": "Try again later. If the problem continues, report it to the tool's publisher.",
+    "archive_unusable": "Try again later. If the problem continues, report it to the tool's publisher.",
+    "release_unreadable": "Try again later. If the problem continues, report it to the tool's publisher.",
 }

@@ -62,6 +62,7 @@ ErrorCode = Literal[
     "import_provider_missing",
     "role_unknown",
     "role_ambiguous",
+    "tool_unverified",
     # SignInNeeded
     "grant_ended",
     "token_expired",
@@ -129,6 +130,8 @@ ErrorCode = Literal[
     "account_elsewhere",
     "agent_not_running",
     "feed_not_found",
+    "tool_not_found",
+    "tool_not_installed",
     # SettingWrong
     "port_taken",
     "client_refused",
@@ -175,6 +178,9 @@ ErrorCode = Literal[
     "helper_missing",
     "access_lacking",
     "disk_full",
+    "tool_file_faulty",
+    "tool_managed",
+    "tool_not_installable",
     # PeerFault
     "protocol_violation",
     "state_mismatch",
@@ -188,6 +194,9 @@ ErrorCode = Literal[
     "response_invalid",
     "download_wrong",
     "download_elsewhere",
+    "tool_broken",
+    "archive_unusable",
+    "release_unreadable",
 ]
 
 _R, _S, _U, _F, _B = (
@@ -238,6 +247,7 @@ CODES: Mapping[ErrorCode, Advice] = {
     "import_provider_missing": _F,
     "role_unknown": _F,
     "role_ambiguous": _F,
+    "tool_unverified": _F,
     # SignInNeeded
     "grant_ended": _S,
     "token_expired": _S,
@@ -305,6 +315,8 @@ CODES: Mapping[ErrorCode, Advice] = {
     "account_elsewhere": _F,
     "agent_not_running": _F,
     "feed_not_found": _F,
+    "tool_not_found": _F,
+    "tool_not_installed": _F,
     # SettingWrong
     "port_taken": _F,
     "client_refused": _F,
@@ -351,6 +363,9 @@ CODES: Mapping[ErrorCode, Advice] = {
     "helper_missing": _F,
     "access_lacking": _F,
     "disk_full": _F,
+    "tool_file_faulty": _F,
+    "tool_managed": _F,
+    "tool_not_installable": _F,
     # PeerFault
     "protocol_violation": _B,
     "state_mismatch": _B,
@@ -364,6 +379,9 @@ CODES: Mapping[ErrorCode, Advice] = {
     "response_invalid": _R,
     "download_wrong": _R,
     "download_elsewhere": _B,
+    "tool_broken": _R,
+    "archive_unusable": _R,
+    "release_unreadable": _R,
 }
 
 _NEAREST: Mapping[Advice, ErrorCode] = {

@@ -50,6 +50,7 @@ REMEDIES: Remedies = {
     "import_provider_missing": "Connect the account, and enter its key there.",
     "role_unknown": "Choose another role.",
     "role_ambiguous": "Choose one of them.",
+    "tool_unverified": "Update it again, and confirm that you accept this.",
     # SignInNeeded
     "grant_ended": "Sign in again with Reconnect.",
     "token_expired": "Sign in again with Reconnect. The provider does not let Keyfob renew this token.",
@@ -120,6 +121,8 @@ REMEDIES: Remedies = {
     "account_elsewhere": "Use Keyfob on that machine.",
     "agent_not_running": "Keep Keyfob open. It does the same work as the agent.",
     "feed_not_found": "Check the address of the releases.",
+    "tool_not_found": "Choose a tool from the list.",
+    "tool_not_installed": "Install it first.",
     # SettingWrong
     "port_taken": "Close the program that uses the port, or set another callback port in Settings.",
     "client_refused": "Check the app registration at the provider: its client id, its client secret and its "
@@ -172,6 +175,9 @@ REMEDIES: Remedies = {
     "helper_missing": "Install Keyfob again, or undo the tool's setup.",
     "access_lacking": "To ask for it, press Ask for more on the page of the account.",
     "disk_full": "Free some disk space[ on the disk with {path}], then try again.",
+    "tool_file_faulty": "Correct the file[ {path}], or remove it.",
+    "tool_managed": "Update it in the way that you installed it[: {command}].",
+    "tool_not_installable": "Update it as its publisher says[: {command}].",
     # PeerFault
     "protocol_violation": "Try again. If the problem continues, report it to the provider.",
     "state_mismatch": "Start the sign-in again in one browser window.",
@@ -186,6 +192,9 @@ REMEDIES: Remedies = {
     "response_invalid": "Try again. If the problem continues, report it to the provider.",
     "download_wrong": "Try again. If the problem continues, report it to the publisher of the file.",
     "download_elsewhere": "Keyfob downloaded nothing from there. Report it to the publisher of the file.",
+    "tool_broken": "Try again later. If the problem continues, report it to the tool's publisher.",
+    "archive_unusable": "Try again later. If the problem continues, report it to the tool's publisher.",
+    "release_unreadable": "Try again later. If the problem continues, report it to the tool's publisher.",
 }
 
 
