@@ -28,6 +28,8 @@ REMEDIES: Remedies = {
     "not_testable": "Use it with one of your tools to see whether it works.",
     "paste_wrong": "Copy the full address or code from the browser, and nothing else.",
     "header_reserved": "Leave it out.",
+    "no_single_header": "Use `keyfob request[ {account}]`, which puts it in the right places.",
+    "key_signs_requests": "Give it to AWS tools with `keyfob wire aws[ {account}]`.",
     "key_missing": "Enter the key and try again.",
     "key_unfit": "Copy the key again from the provider's page.[ {hint}.]",
     "plain_http": "Use an https address.[ If you accept the risk, add --allow-http {server}.]",

@@ -28,6 +28,8 @@ REMEDIES: Remedies = {
     "not_testable": "Use it with one of your tools to see whether it works.",
     "paste_wrong": "Copy the full address or code from the browser, and nothing else.",
     "header_reserved": "Leave it out.",
+    "no_single_header": "Use it with a program that knows where the provider expects it.",
+    "key_signs_requests": "Use it with AWS tools.",
     "key_missing": "Enter the key and try again.",
     "key_unfit": "Copy the key again from the provider's page.[ {hint}.]",
     "plain_http": "Use an https address[, or connect to {server} without encryption in the form].",
