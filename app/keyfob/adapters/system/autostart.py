@@ -18,7 +18,7 @@ from pathlib import Path
 
 from keyfob.core.errors import SettingWrong
 from keyfob.process.app_id import APP_ID
-from keyfob.process.own_process import own_command
+from keyfob.process.own_process import frozen_command, own_command
 
 NAME = "keyfob"
 RUN_KEY = r"Software\Microsoft\Windows\CurrentVersion\Run"
@@ -30,7 +30,7 @@ def login_command() -> tuple[str, ...]:
     package.
     """
     if getattr(sys, "frozen", False):
-        return own_command()
+        return (frozen_command(),)
     beside = Path(sys.executable).with_name("keyfob.exe" if os.name == "nt" else "keyfob")
     return (str(beside),) if beside.exists() else own_command()
 
