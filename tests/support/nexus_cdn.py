@@ -49,6 +49,8 @@ class CdnHandler(BaseHTTPRequestHandler):
             return
         name = path.rpartition("/")[2]
         content = next(file.content for _, _, file in self.site.all_files() if file.file_name == name)
+        if self.site.cdn_instead is not None:
+            content = self.site.cdn_instead
         if self.site.cdn_spoilt:
             content = bytes(byte ^ 1 for byte in content[:1]) + content[1:]
         self._ranged(content)

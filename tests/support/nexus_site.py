@@ -128,6 +128,7 @@ class Site:
     cdn_rate: float | None = None  # bytes a second
     cdn_cut: int | None = None  # bytes after which the connection breaks, once
     cdn_spoilt: bool = False  # other bytes than the API described
+    cdn_instead: bytes | None = None  # another file
     base: str = ""
     cdn: str = ""
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(16))

@@ -28,8 +28,6 @@ REMEDIES: Remedies = {
     "not_testable": "Use it with one of your tools to see whether it works.",
     "paste_wrong": "Copy the full address or code from the browser, and nothing else.",
     "header_reserved": "Leave it out.",
-    "no_single_header": "Use `keyfob request[ {account}]`, which puts it in the right places.",
-    "key_signs_requests": "Give it to AWS tools with `keyfob wire aws[ {account}]`.",
     "key_missing": "Enter the key and try again.",
     "key_unfit": "Copy the key again from the provider's page.[ {hint}.]",
     "plain_http": "Use an https address.[ If you accept the risk, add --allow-http {server}.]",
@@ -53,7 +51,10 @@ REMEDIES: Remedies = {
     "role_unknown": "List your roles with `keyfob credential aws-roles[ {account}]`.",
     "role_ambiguous": "Choose one with --account-id and --role. To list them, run `keyfob credential "
     "aws-roles[ {account}]`.",
-    "tool_unverified": "If you accept that, add --unverified.",
+    "nexus_address_wrong": "Copy the address of the mod's page, or write GAME/ID, for example "
+    "skyrimspecialedition/266.",
+    "nxm_link_wrong": "Copy the link of the button Mod Manager Download again, and put it between quotes.",
+    "file_ambiguous": "Choose one with --file[: {offered}].",
     # SignInNeeded
     "grant_ended": "Sign in again with `keyfob reconnect[ {account}]`.",
     "token_expired": "Sign in again with `keyfob reconnect[ {account}]`. The provider does not let Keyfob "
@@ -115,6 +116,10 @@ REMEDIES: Remedies = {
     "keyfob_running": "Quit the app or stop the agent, then run this again.",
     "agent_silent": "Commands work without it. If this continues, end it[ with `kill -9 {pid}`], and start "
     "it again.",
+    "nxm_link_expired": "Click Mod Manager Download again[ on {page}].",
+    "nxm_link_needed": "Click Mod Manager Download[ on {page}], then run `keyfob nexus open 'LINK'`. After "
+    "`keyfob nexus links on`, the button does this.",
+    "bot_check": "Wait a few minutes and try again. A VPN or proxy can be the reason.",
     "download_running": "Wait until it has finished, or stop it.",
     "feed_limited": "Try again then. A connected GitHub account may ask more often.",
     # SignInEnded
@@ -132,9 +137,11 @@ REMEDIES: Remedies = {
     "key_not_found": "To list the keys, run `keyfob jwk list`. To create one, run `keyfob jwk generate`.",
     "account_elsewhere": "Run this command on that machine.",
     "agent_not_running": "To start it, run `keyfob agent`.",
+    "nexus_not_found": "Check the name or the number. `keyfob nexus games --all` lists the games.",
+    "nexus_signed_out": "Run `keyfob connect nexusmods`. Keyfob then shows which of your mods have newer "
+    "files and what is trending, and downloads files.",
+    "download_not_found": "To list the downloads, run `keyfob nexus downloads`.",
     "feed_not_found": "Check the address of the releases.",
-    "tool_not_found": "To list the tools, run `keyfob tools list`.[ To add one, put its file into {path}.]",
-    "tool_not_installed": "To install it, run `keyfob tools update[ {name}] --install`.",
     # SettingWrong
     "port_taken": "Close the program that uses the port, or set another callback port: `keyfob settings set "
     "callback_port 9877`.",
@@ -191,10 +198,12 @@ REMEDIES: Remedies = {
     "service_unavailable": "Start the agent yourself with `keyfob agent`.",
     "helper_missing": "Add the folder of the keyfob command to PATH, or run `keyfob wire[ {name}]` again.",
     "access_lacking": "Ask for it[: run `keyfob reconnect {account} --access {access}`].",
+    "nxm_link_of_another": "Sign in to the site as the member whose account is connected here, and click the "
+    "button again. Or connect that account too.",
+    "mod_hidden": "Look at the mod's page for the reason. Its author or the site's staff can show it again.",
+    "links_taken": "To give the links to Keyfob, add --yes.",
+    "links_unsupported": "Copy the link of the button, and run `keyfob nexus open 'LINK'`.",
     "disk_full": "Free some disk space[ on the disk with {path}], then try again.",
-    "tool_file_faulty": "Correct the file[ {path}], or remove it.",
-    "tool_managed": "Update it in the way that you installed it[: run `{command}`].",
-    "tool_not_installable": "Update it as its publisher says[: run `{command}`].",
     # PeerFault
     "protocol_violation": "Try again. If the problem continues, report it to the provider.",
     "state_mismatch": "Start the sign-in again in one browser window.",
@@ -207,9 +216,8 @@ REMEDIES: Remedies = {
     "identity_invalid": "Check the handle or address, and try again.",
     "registration_changed": "Register an app at the provider and enter its client id.",
     "response_invalid": "Try again. If the problem continues, report it to the provider.",
+    "file_unlisted": "Download it again with `keyfob nexus downloads resume`. If that does not help, the "
+    "site may not list new files yet: keep it with `keyfob nexus downloads keep`.",
     "download_wrong": "Try again. If the problem continues, report it to the publisher of the file.",
     "download_elsewhere": "Keyfob downloaded nothing from there. Report it to the publisher of the file.",
-    "tool_broken": "Try again later. If the problem continues, report it to the tool's publisher.",
-    "archive_unusable": "Try again later. If the problem continues, report it to the tool's publisher.",
-    "release_unreadable": "Try again later. If the problem continues, report it to the tool's publisher.",
 }

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -58,10 +57,7 @@ def _tool_options(function: F) -> F:
     for option, names in reversed(takers.items()):
         text = f"{', '.join(names)}: {option.help}"
         flag = f"--{option.name.replace('_', '-')}"
-        takes: dict[str, Any] = {"metavar": option.metavar}
-        if option.metavar is None:
-            takes = {"is_flag": True, "flag_value": "yes", "default": None}
-        function = click.option(flag, help=text, **takes)(function)
+        function = click.option(flag, metavar=option.metavar, help=text)(function)
     return function
 
 
@@ -82,7 +78,6 @@ def _tool_options(function: F) -> F:
       keyfob wire git
       keyfob wire npm github
       keyfob wire kubectl work --user me --context staging
-      keyfob wire kubectl work --id-token
       keyfob wire mcp github --server github
     """,
 )

@@ -12,7 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from keyfob.core.times import to_rfc3339
+from keyfob.core.error_codes import ErrorCode
+from keyfob.core.times import from_rfc3339, to_rfc3339
 
 UpdateState = Literal["current", "update", "unknown", "hidden", "choose"]
 DownloadState = Literal["waiting", "link", "running", "paused", "stopped", "checking", "done"]
@@ -110,6 +111,11 @@ class Mod:
     page: str  # the mod's address at the site
     downloads: int | None = None
 
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Mod:
+        """The inverse of `to_json`. Raises KeyError, TypeError or ValueError for anything else."""
+        return cls(**{**row, "mod_id": int(row["mod_id"]), "updated_at": from_rfc3339(row["updated_at"])})
+
     def to_json(self) -> dict[str, Any]:
         """As the lists of `keyfob nexus --json` show it."""
         return {
@@ -181,6 +187,9 @@ class DownloadItem:
     path: Path | None  # the file, once it is complete
     at: datetime  # of the last change of state
     page: str  # the file's page at the site, with the button for mod managers
+    code: ErrorCode | None = None  # of `problem`, for what to do about it
+    # The file is here, but Nexus Mods does not list its MD5: the user may keep it (`NexusService.keep`).
+    can_keep: bool = False
 
     def to_json(self) -> Mapping[str, Any]:
         """As `keyfob nexus downloads --json` shows it."""
@@ -202,4 +211,6 @@ class DownloadItem:
             "path": str(self.path) if self.path else None,
             "at": to_rfc3339(self.at),
             "page": self.page,
+            "code": self.code,
+            "can_keep": self.can_keep,
         }

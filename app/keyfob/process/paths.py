@@ -46,6 +46,16 @@ def folders(env: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def downloads_folder(env: Mapping[str, str]) -> str:
+    """Where downloads go that the user has chosen no folder for: below KEYFOB_HOME, else the system's own."""
+    home = env.get("KEYFOB_HOME")
+    if home:
+        return os.path.join(os.path.abspath(os.path.expanduser(home)), "downloads")
+    import platformdirs
+
+    return platformdirs.user_downloads_dir()
+
+
 def run_folder(env: Mapping[str, str]) -> str:
     """The folder of the agent's socket. A job without XDG_RUNTIME_DIR
     (cron, sudo) finds the session's own.

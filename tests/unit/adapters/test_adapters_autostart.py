@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters.system.autostart import Autostart, login_command
+from keyfob.adapters.system.autostart import Autostart
 from keyfob.core.errors import SettingWrong
+from keyfob.process.own_process import login_command
 
 
 def entry(tmp_path: Path, *command: str, **env: str) -> tuple[Autostart, Path]:

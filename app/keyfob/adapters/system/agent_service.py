@@ -14,11 +14,10 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from keyfob.adapters.system.autostart import login_command
 from keyfob.core.errors import SettingWrong
 from keyfob.core.resources import resources
 from keyfob.core.text import plain
-from keyfob.process.own_process import child_environment, find_program
+from keyfob.process.own_process import child_environment, find_program, login_command
 
 UNITS = ("keyfob-agent.service", "keyfob-agent.socket")
 JOB = "io.github.keyfob.agent"

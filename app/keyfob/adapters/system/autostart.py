@@ -18,21 +18,11 @@ from pathlib import Path
 
 from keyfob.core.errors import SettingWrong
 from keyfob.process.app_id import APP_ID
-from keyfob.process.own_process import frozen_command, own_command
+from keyfob.process.own_process import login_command
 
 NAME = "keyfob"
 RUN_KEY = r"Software\Microsoft\Windows\CurrentVersion\Run"
 HIDDEN = "KEYFOB_START_HIDDEN"  # the window stays closed at login: the tray is enough
-
-
-def login_command() -> tuple[str, ...]:
-    """What starts this Keyfob: its installed command next to the interpreter, else the interpreter with the
-    package.
-    """
-    if getattr(sys, "frozen", False):
-        return (frozen_command(),)
-    beside = Path(sys.executable).with_name("keyfob.exe" if os.name == "nt" else "keyfob")
-    return (str(beside),) if beside.exists() else own_command()
 
 
 class Autostart:

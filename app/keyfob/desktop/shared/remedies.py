@@ -28,8 +28,6 @@ REMEDIES: Remedies = {
     "not_testable": "Use it with one of your tools to see whether it works.",
     "paste_wrong": "Copy the full address or code from the browser, and nothing else.",
     "header_reserved": "Leave it out.",
-    "no_single_header": "Use it with a program that knows where the provider expects it.",
-    "key_signs_requests": "Use it with AWS tools.",
     "key_missing": "Enter the key and try again.",
     "key_unfit": "Copy the key again from the provider's page.[ {hint}.]",
     "plain_http": "Use an https address[, or connect to {server} without encryption in the form].",
@@ -52,7 +50,9 @@ REMEDIES: Remedies = {
     "import_provider_missing": "Connect the account, and enter its key there.",
     "role_unknown": "Choose another role.",
     "role_ambiguous": "Choose one of them.",
-    "tool_unverified": "Update it again, and confirm that you accept this.",
+    "nexus_address_wrong": "Copy the address of the mod's page from the browser.",
+    "nxm_link_wrong": "Click Mod Manager Download on the page of the mod again.",
+    "file_ambiguous": "Choose a file on the mod's page.",
     # SignInNeeded
     "grant_ended": "Sign in again with Reconnect.",
     "token_expired": "Sign in again with Reconnect. The provider does not let Keyfob renew this token.",
@@ -105,6 +105,9 @@ REMEDIES: Remedies = {
     "still_renewing": "Try again in a minute.",
     "keyfob_running": "Stop Keyfob's agent, then try again.",
     "agent_silent": "End this process, or restart this computer.",
+    "nxm_link_expired": "Click Mod Manager Download on the mod's page again.",
+    "nxm_link_needed": "Click Mod Manager Download on the mod's page.",
+    "bot_check": "Wait a few minutes and try again. A VPN or proxy can be the reason.",
     "download_running": "Wait until it has finished, or stop it.",
     "feed_limited": "Try again then. A connected GitHub account may ask more often.",
     # SignInEnded
@@ -122,9 +125,10 @@ REMEDIES: Remedies = {
     "key_not_found": "Choose one of your keys.",
     "account_elsewhere": "Use Keyfob on that machine.",
     "agent_not_running": "Keep Keyfob open. It does the same work as the agent.",
+    "nexus_not_found": "Check the address.",
+    "nexus_signed_out": "Connect your account of Nexus Mods.",
+    "download_not_found": "It may be finished or cancelled already.",
     "feed_not_found": "Check the address of the releases.",
-    "tool_not_found": "Choose a tool from the list.",
-    "tool_not_installed": "Install it first.",
     # SettingWrong
     "port_taken": "Close the program that uses the port, or set another callback port in Settings.",
     "client_refused": "Check the app registration at the provider: its client id, its client secret and its "
@@ -176,10 +180,12 @@ REMEDIES: Remedies = {
     "service_unavailable": "Keep Keyfob open. It does the same work as the agent.",
     "helper_missing": "Install Keyfob again, or undo the tool's setup.",
     "access_lacking": "To ask for it, press Ask for more on the page of the account.",
+    "nxm_link_of_another": "Sign in to the site as the member whose account is connected here, and click the "
+    "button again. Or connect that account too.",
+    "mod_hidden": "Look at the mod's page for the reason. Its author or the site's staff can show it again.",
+    "links_taken": "Confirm that Keyfob may open these links.",
+    "links_unsupported": "Copy the link of the button, and paste it into Keyfob.",
     "disk_full": "Free some disk space[ on the disk with {path}], then try again.",
-    "tool_file_faulty": "Correct the file[ {path}], or remove it.",
-    "tool_managed": "Update it in the way that you installed it[: {command}].",
-    "tool_not_installable": "Update it as its publisher says[: {command}].",
     # PeerFault
     "protocol_violation": "Try again. If the problem continues, report it to the provider.",
     "state_mismatch": "Start the sign-in again in one browser window.",
@@ -192,11 +198,10 @@ REMEDIES: Remedies = {
     "identity_invalid": "Check the handle or address, and try again.",
     "registration_changed": "Register an app at the provider and enter its client id.",
     "response_invalid": "Try again. If the problem continues, report it to the provider.",
+    "file_unlisted": "Download it again. If that does not help, the site may not list new files yet, and you "
+    "can keep the file.",
     "download_wrong": "Try again. If the problem continues, report it to the publisher of the file.",
     "download_elsewhere": "Keyfob downloaded nothing from there. Report it to the publisher of the file.",
-    "tool_broken": "Try again later. If the problem continues, report it to the tool's publisher.",
-    "archive_unusable": "Try again later. If the problem continues, report it to the tool's publisher.",
-    "release_unreadable": "Try again later. If the problem continues, report it to the tool's publisher.",
 }
 
 
