@@ -88,6 +88,16 @@ def main() -> int:
     return command(arguments, _open_window, known_accounts=known_accounts)
 
 
+def window_main() -> int:
+    """The exit code. Called by `keyfob-window`, which Windows starts without a console: `keyfob window`."""
+    begin()
+    if not sys.argv[1:]:
+        return _window()
+    from keyfob.cli.main import main as command
+
+    return command(["window", *sys.argv[1:]], _open_window)
+
+
 def _window() -> int:
     """The app, without the command line, which is a tenth of the way to its first paint."""
     from keyfob.core.errors import KeyfobError

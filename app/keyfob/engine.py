@@ -30,6 +30,7 @@ from keyfob.adapters.system.agent_service import AgentService as SystemService
 from keyfob.adapters.system.autostart import Autostart as LoginEntry
 from keyfob.adapters.system.browser import open_browser
 from keyfob.adapters.system.clock import now
+from keyfob.adapters.system.desktop_entry import DesktopEntry
 from keyfob.adapters.system.doctor_checks import checks_of, tray_finding
 from keyfob.adapters.system.entropy import entropy
 from keyfob.adapters.system.keys import new_key
@@ -59,6 +60,7 @@ from keyfob.ports import (
     Entropy,
     Listeners,
     Locks,
+    MenuEntry,
     OutputOf,
     SettingsStore,
     Spawn,
@@ -154,6 +156,7 @@ class Ports:
     environment: Mapping[str, str]
     avatars: Avatars
     autostart: Autostart
+    menu_entry: MenuEntry
     agent_service: AgentService
     user_home: Path
     tool_files: ToolFiles
@@ -187,6 +190,7 @@ class Engine:
     browser: Browser
     clock: Clock
     autostart: Autostart
+    menu_entry: MenuEntry
     agent_service: AgentService
     avatars: Avatars
     events: EventBus
@@ -289,6 +293,7 @@ def build(ports: Ports) -> Engine:
         browser=ports.browser,
         clock=clock,
         autostart=ports.autostart,
+        menu_entry=ports.menu_entry,
         agent_service=ports.agent_service,
         avatars=ports.avatars,
         events=events,
@@ -414,6 +419,7 @@ def system_ports(
         environment=os.environ,
         avatars=FetchedAvatars(home.state / "avatars", transport),
         autostart=LoginEntry(),
+        menu_entry=DesktopEntry(),
         agent_service=SystemService(),
         user_home=Path.home(),
         tool_files=tool_files,

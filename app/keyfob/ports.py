@@ -348,6 +348,45 @@ class Autostart(Protocol):
         """Raises SettingWrong if it cannot be set."""
 
 
+@dataclass(frozen=True, slots=True)
+class MenuEntryState:
+    """The user's own menu entry: its file, all files that belong to it, and those of them that are missing.
+    `current`: installing it again would change nothing. `foreign`: the file is somebody else's. `autostart`:
+    Keyfob was set to start at login together with it.
+    """
+
+    path: Path
+    files: tuple[Path, ...]
+    missing: tuple[Path, ...]
+    current: bool
+    foreign: bool
+    autostart: bool
+
+    @property
+    def installed(self) -> bool:
+        """Whether Keyfob wrote it."""
+        return bool(self.files)
+
+
+class MenuEntry(Protocol):
+    """Keyfob in the user's own application menu. Blocks on files. Raises SettingWrong `desktop_entry_taken`
+    for a file of somebody else's, `desktop_entry_unwritable`.
+    """
+
+    @property
+    def supported(self) -> bool:
+        """Whether this system has menu entries of this kind."""
+
+    def state(self) -> MenuEntryState:
+        """What is there now."""
+
+    def install(self, *, autostart: bool) -> Sequence[Path]:
+        """Write the files, or bring them up to date; their paths. `autostart` is noted for `state`."""
+
+    def remove(self) -> tuple[Sequence[Path], Sequence[Path]]:
+        """Remove what was installed: the removed files, and those that were changed since and stay."""
+
+
 class AgentService(Protocol):
     """Has the system start the agent when a tool asks. Blocks. Raises SettingWrong `service_unavailable`."""
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +14,10 @@ import jeepney
 import pytest
 from jeepney.wrappers import unwrap_msg
 
+from keyfob.adapters.system.desktop_entry import DesktopEntry
 from keyfob.process.app_id import APP_ID, OBJECT_PATH
 from support.app_run import Stage
-from support.running import until
+from support.running import APP, KEYFOB, until
 from support.session import DesktopSession
 
 pytestmark = [pytest.mark.keychain, pytest.mark.screen, pytest.mark.timeout(180)]
@@ -97,3 +101,62 @@ def own_home(stage: Stage) -> dict[str, str]:
     settings.chmod(0o600)
     folders = {f"XDG_{name}_HOME": str(stage.home / name.lower()) for name in ("CONFIG", "DATA", "STATE")}
     return folders | {"KEYFOB_HOME": ""}
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Path:
+    """Keyfob as a person may have installed it: in a folder whose name needs quotes. Arguments are kept."""
+    file = tmp_path / 'my 100% "own" programs' / "keyfob"
+    file.parent.mkdir()
+    file.write_text(
+        f'#!/bin/sh\necho "$@" >> {shlex.quote(str(tmp_path / "started"))}\nexec {shlex.join(KEYFOB)} "$@"\n',
+        "utf-8",
+    )
+    file.chmod(0o755)
+    return file
+
+
+def test_a_desktop_starts_the_app_from_the_menu_entry(stage: Stage, command: Path, tmp_path: Path) -> None:
+    env = stage.session.env | {"PYTHONPATH": str(APP)}
+    entry = DesktopEntry((str(command),), env, "linux")
+    (stage.session.home / ".local/share/dbus-1/services").mkdir(parents=True)
+    with stage.session.applied():
+        entry.install(autostart=False)  # tells the bus
+    checked = subprocess.run(
+        ["desktop-file-validate", str(entry.path)], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (checked.returncode, checked.stdout) == (0, "")
+
+    # Through D-Bus: the bus starts the app, and keeps the call until it answers.
+    launch(env, "gtk-launch", APP_ID)
+    until(lambda: owner(stage), "the app, started by the bus", 60)
+    properties(stage)  # its window is there
+    end(stage)
+
+    # By its command line, as a desktop without D-Bus activation does; here with an action.
+    plain = stage.session.home / "plain.desktop"
+    text = entry.path.read_text("utf-8")
+    exec_of_settings = next(line for line in text.splitlines() if line.endswith("window settings"))
+    plain.write_text(re.sub(r"(?m)^Exec=.*$", lambda _: exec_of_settings, text, count=1), "utf-8")
+    launch(env, "gio", "launch", str(plain))
+    until(lambda: owner(stage), "the app, started by its command", 60)
+    end(stage)
+    assert (tmp_path / "started").read_text("utf-8").splitlines() == ["", "window settings"]
+    with stage.session.applied():
+        removed, kept = entry.remove()
+    assert (len(removed) > 10, list(kept), entry.path.exists()) == (True, [], False)
+
+
+def launch(env: dict[str, str], *words: str) -> None:
+    """As a menu does. The launched app has the launcher's streams, and lives on."""
+    null = subprocess.DEVNULL
+    subprocess.run(words, env=env, check=True, stdin=null, stdout=null, stderr=null, timeout=60)
+
+
+def end(stage: Stage) -> None:
+    """End the app that the desktop started, by the process that has its name on the bus."""
+    with stage.session.bus() as bus:
+        asked = jeepney.message_bus.GetConnectionUnixProcessID(APP_ID)
+        (pid,) = unwrap_msg(bus.send_and_get_reply(asked, timeout=10))
+    os.kill(pid, signal.SIGTERM)
+    until(lambda: not owner(stage) and not Path("/proc", str(pid)).exists(), "the app to end", 60)

@@ -22,6 +22,7 @@ from keyfob.adapters.loopback.ports import take_port
 from keyfob.adapters.network.transport import unreachable
 from keyfob.adapters.store.settings_file import SettingsFile
 from keyfob.adapters.system import tool_files
+from keyfob.adapters.system.desktop_entry import DesktopEntry
 from keyfob.adapters.system.keys import new_key
 from keyfob.adapters.vault.choice import SEALED_FILE
 from keyfob.adapters.vault.memory import MemoryVault
@@ -290,6 +291,9 @@ def fake_ports(folder: Path, **replaced: Any) -> Ports:
         "environment": {},
         "avatars": NoAvatars(),
         "autostart": FakeAutostart(),
+        "menu_entry": DesktopEntry(
+            ("/opt/my programs/keyfob",), {"XDG_DATA_HOME": str(folder / "xdg-data")}, "linux"
+        ),
         "agent_service": FakeAgentService(),
         "user_home": folder,
         "tool_files": tool_files,

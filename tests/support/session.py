@@ -331,12 +331,13 @@ class DesktopSession:
                 lines = [line for line in source.read_text().splitlines() if not line.startswith("Systemd")]
                 (services / source.name).write_text("\n".join(lines) + "\n")
         config = self.root / "bus.conf"
+        own = self.home / ".local/share/dbus-1/services"
         config.write_text(
             "<!DOCTYPE busconfig PUBLIC '-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN' 'http://www."
             "freedesktop.org/standards/dbus/1.0/busconfig.dtd'>\n<busconfig><type>session</"
             f"type><listen>{self.bus_address}</listen><auth>EXTERNAL</auth><servicedir>{services}</"
-            "servicedir><policy context='default'><allow send_destination='*' eavesdrop='true'/><allow "
-            "eavesdrop='true'/><allow own='*'/></policy></busconfig>\n"
+            f"servicedir><servicedir>{own}</servicedir><policy context='default'><allow send_destination='*' "
+            "eavesdrop='true'/><allow eavesdrop='true'/><allow own='*'/></policy></busconfig>\n"
         )
         process = self._spawn(
             "bus", [_program("dbus-daemon"), f"--config-file={config}", "--nofork", "--nopidfile"]

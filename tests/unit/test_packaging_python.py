@@ -45,3 +45,22 @@ def test_without_the_demos_parts_the_command_that_installs_them_is_told_and_noth
     assert (ran.code, ran.out) == (8, "")
     assert "pip install 'keyfob[demo]'" in ran.err
     assert "uv tool install 'keyfob[demo]'" in ran.err
+
+
+def test_the_program_without_a_console_opens_the_window_or_a_part_of_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from keyfob import __main__ as start
+
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["gui-scripts"]
+    assert scripts == {"keyfob-window": "keyfob.__main__:window_main"}
+    asked: list[list[str]] = []
+    monkeypatch.setattr(start, "begin", lambda: None)
+    monkeypatch.setattr(start, "_open_window", lambda arguments: asked.append(list(arguments)) or 0)
+    for words in ([], ["settings"]):
+        monkeypatch.setattr(sys, "argv", ["keyfob-window", *words])
+        assert start.window_main() == 0
+    assert asked == [[], ["--action=settings"]]
+    monkeypatch.setattr(sys, "argv", ["keyfob-window", "kitchen"])
+    assert start.window_main() == 2
+    assert "kitchen" in capsys.readouterr().err

@@ -181,6 +181,8 @@ REMEDIES: Remedies = {
     "file_linked": "Remove the keys from the file, or remove the hard link.",
     "keys_overlap": "Remove the keys from the file.",
     "autostart_unwritable": "Make the folder[ {path}] writable, or change this in your desktop's settings.",
+    "desktop_entry_taken": "Look at the file[ {path}]. If you do not need it, remove it and try again.",
+    "desktop_entry_unwritable": "Make the folder[ {path}] writable, and try again.",
     "home_unusable": "Set KEYFOB_HOME to a folder that you own, or change the folder's owner.",
     "socket_unusable": "Set KEYFOB_SOCK to a short path in a folder that only you can write to.",
     "proxy_unsupported": "Set HTTPS_PROXY to an http:// or https:// address, or name the host in NO_PROXY.",

@@ -77,6 +77,9 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "settings": Verb("settings:settings", "Show and change settings."),
         "import": Verb("import_accounts:import_accounts", "Move keys and accounts from other tools' files."),
         "export": Verb("export:export", "Print your accounts as JSON, without secrets."),
+        "desktop-entry": Verb(
+            "desktop_entry:desktop_entry", "Add Keyfob to the application menu, or remove it."
+        ),
         "completion": Verb("completion:completion", "Print the completion script for your shell."),
     },
 }

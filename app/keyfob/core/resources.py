@@ -17,3 +17,16 @@ def resources() -> Path:
         if (place / "providers").is_dir():
             return place
     raise FileNotFoundError("Keyfob's files are missing. Install Keyfob again")
+
+
+def menu_files() -> tuple[Path, Path]:
+    """The folder with the menu entry and the D-Bus service, and the one with the icons. Raises
+    FileNotFoundError if the install is broken.
+    """
+    base = resources()
+    packed = (base / "desktop", base / "hicolor")
+    unpacked = (base.parent / "packaging" / "desktop", base.parent / "packaging" / "icons" / "hicolor")
+    for places in (packed, unpacked):
+        if all(place.is_dir() for place in places):
+            return places
+    raise FileNotFoundError("Keyfob's menu entry is missing. Install Keyfob again")

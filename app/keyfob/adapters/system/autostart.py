@@ -10,12 +10,12 @@ import contextlib
 import importlib
 import os
 import plistlib
-import shlex
 import sys
 import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from keyfob.adapters.system.exec_line import exec_line
 from keyfob.core.errors import SettingWrong
 from keyfob.process.app_id import APP_ID
 from keyfob.process.own_process import login_command
@@ -101,7 +101,7 @@ class Autostart:
             "Type=Application",
             "Name=Keyfob",
             "Comment=Keeps your accounts signed in",
-            f"Exec={' '.join(_quoted(word) for word in words)}",
+            f"Exec={exec_line(words)}",
             f"Icon={APP_ID}",
             "Terminal=false",
             "X-GNOME-Autostart-enabled=true",
@@ -110,19 +110,6 @@ class Autostart:
 
     def _windows_line(self) -> str:
         return " ".join(f'"{word}"' for word in self._command)
-
-
-def _quoted(word: str) -> str:
-    """A word of an Exec line (Desktop Entry specification): double quotes, with its own escapes; % is
-    doubled.
-    """
-    safe = word.replace("%", "%%")
-    if shlex.quote(safe) == safe or all(c.isalnum() or c in "/._-=%+:,@" for c in safe):
-        return safe
-    inner = safe.replace("\\", "\\\\\\\\")
-    for char in '"`$':
-        inner = inner.replace(char, f"\\\\{char}")
-    return f'"{inner}"'
 
 
 def _registry() -> types.ModuleType:
