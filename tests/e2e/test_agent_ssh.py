@@ -163,8 +163,8 @@ def test_nothing_is_begun_changed_or_watched_from_there(there: There) -> None:
     assert post(there.socket, "/v1/renew/here").status == 403
     assert get(there.socket, "/v1/events").status == 403
     assert get(there.socket, "/v1/sign-ins/x").status == 403
-    for target in ("/v1/agent/stop", "/v1/agent/lock", "/v1/agent/unlock", "/v1/keys", "/v1/remove/here"):
-        assert post(there.socket, target, {}).status == 403, target
+    for target in ("agent/stop", "agent/lock", "agent/unlock", "keys", "clients/here", "remove/here"):
+        assert post(there.socket, f"/v1/{target}", {}).status == 403, target
     assert get(there.socket, "/v1/agent").status == 403
 
 

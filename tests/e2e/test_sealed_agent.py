@@ -4,6 +4,7 @@ passphrase.
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -104,6 +105,73 @@ def test_keys(served: Machine) -> None:
     assert (missing.code, missing.out) == (7, "")
 
 
+GIT = """\
+id = "gitbox"
+title = "Git box"
+methods = ["api_key"]
+[policy]
+client_id = "none"
+[api]
+base = "https://git.example.org"
+[api_key.api]
+base = "https://git.example.org"
+[api_key.identity]
+source = "none"
+"""
+
+
+def test_import_moves_a_key(served: Machine) -> None:
+    presets = served.home / "config" / "providers"
+    (presets / "gitbox.toml").write_text(GIT)
+    store = served.root / ".git-credentials"
+    store.write_text("https://robot:key-of-robot-1234@git.example.org\n")
+    moved = run(served, "import", str(store), "--blank", "--json").json
+    assert moved["failed"] == []
+    (account,) = moved["accounts"]
+    assert account["provider"] == "gitbox"
+    assert run(served, "token", account["id"]).out == "key-of-robot-1234\n"
+    assert store.read_text() == ""
+
+
+def test_import_keeps_an_app_registration(served: Machine) -> None:
+    """Its secret belongs in the encrypted file; without one, an older secret is deleted there."""
+    described = {
+        "provider": "dropbox", "label": "moved", "method": "oauth", "subject": "7", "name": "Al",
+        "scopes": [], "inputs": {}, "client_id": "their-own-app",
+    }  # fmt: skip
+    file = served.root / "export.json"
+    file.write_text(json.dumps({"keyfob_export": 1, "accounts": [described], "presets": {}}))
+    moved = run(served, "import", str(file), "--json").json
+    assert [each["id"] for each in moved["accounts"]] == ["dropbox/moved"]
+    process = served.start("connect", "dropbox", "--no-browser", unlocked=False)
+    assert "client_id=their-own-app" in _address(process)
+    process.send_signal(2)
+    assert finish(process).code == 6
+
+
+def test_providers_add_keeps_the_client_secret(served: Machine) -> None:
+    words = ("--issuer", served.server.issuer, "--client-id", "with-a-secret", "--redirect-port", "0")
+    added = run(
+        served, "providers", "add", "secretive", *words, "--client-secret-stdin", stdin="secret-of-app\n"
+    )
+    assert added.code == 0, added.err
+    # A sign-in begins only with the secret that the preset says there is.
+    process = served.start("connect", "secretive", "--no-browser", unlocked=False)
+    assert "client_id=with-a-secret" in _address(process)
+    process.send_signal(2)
+    assert finish(process).code == 6
+    files = [each for each in served.home.rglob("*") if each.is_file()]
+    assert [each for each in files if b"secret-of-app" in each.read_bytes()] == []
+
+
+def test_a_client_that_cannot_be_is_refused_and_the_preset_is_not_kept(served: Machine) -> None:
+    words = ("--issuer", served.server.issuer, "--client-id", "x", "--redirect-port", "0")
+    refused = run(served, "providers", "add", "faulty", *words, "--client-secret-stdin", stdin="not-äscii\n")
+    assert refused.code in (2, 8)
+    assert refused.out == ""
+    assert not (served.home / "config" / "providers" / "faulty.toml").exists()
+
+
 def test_disconnect_and_remove(served: Machine) -> None:
     connect(served, "bob", "--label", "gone")
     name = run(served, "accounts", "--json").json["accounts"][-1]["id"]
@@ -120,8 +188,11 @@ def test_disconnect_and_remove(served: Machine) -> None:
 def test_without_an_agent_the_words_say_what_to_do() -> None:
     with machine() as home:
         home.connect()
-        for words in (("test", "here"), ("reconnect", "here", "--no-browser"), ("jwk", "generate")):
-            ran = run(home, *words)
+        add = ("providers", "add", "new", "--issuer", home.server.issuer, "--client-id", "x")
+        secret = (*add, "--client-secret-stdin")
+        others = (("test", "here"), ("reconnect", "here", "--no-browser"), ("jwk", "generate"), secret)
+        for words in others:
+            ran = run(home, *words, stdin="secret\n" if words is secret else "")
             assert (ran.code, ran.out) == (4, ""), words
             assert "keyfob agent" in ran.last, ran.err
         ended = run(home, "disconnect", "here")

@@ -440,3 +440,22 @@ def test_an_event_is_one_message_whatever_is_in_it() -> None:
     assert text.count("\n") == 4
     assert text.endswith("}\n\n")
     assert not event_line(LoggedEvent(START, "a/b", "k", "renewing", "")).startswith(b"id")
+
+
+def test_an_app_registration_is_kept_as_it_was_sent(rig: AgentRig) -> None:
+    kept: list[tuple[object, ...]] = []
+    rig.api.keep_client = lambda *what: kept.append(what)
+    full = {"client_id": "app", "client_secret": "s3cret", "inputs": {"instance": "a.example"}}
+    done = ask(rig, "POST", "/v1/clients/example", full)
+    assert told(done) == {"provider": "example", "client_id": "app"}
+    assert ask(rig, "POST", "/v1/clients/example", {"client_id": "app"}).status == 200
+    assert kept == [
+        ("example", {"instance": "a.example"}, "app", Secret("s3cret")),
+        ("example", {}, "app", None),
+    ]
+    for wrong in ({}, {"client_id": 1}, full | {"client_secret": 7}, full | {"inputs": {"instance": 7}},
+                  full | {"inputs": []}):  # fmt: skip
+        assert ask(rig, "POST", "/v1/clients/example", wrong).status == 400
+    assert ask(rig, "GET", "/v1/clients/example").status == 405
+    assert ask(rig, "POST", "/v1/clients/example", full, peer=AFAR).status == 403
+    assert len(kept) == 2

@@ -67,6 +67,10 @@ _STATUS: tuple[tuple[type[KeyfobError], int], ...] = (
 _STATUS_OF: Mapping[ErrorCode, int] = {"rate_limited": 503, "account_elsewhere": 403}
 
 
+# Provider id, inputs, client id, client secret.
+ClientKeeper = Callable[[str, Mapping[str, str], str, Secret | None], None]
+
+
 class Consent(Protocol):
     """Whether a program may have an account's token; see `agent/consent.py`."""
 
@@ -86,6 +90,7 @@ class Api:
     keys: ClientKeys | None = None
     control: Control | None = None
     id_tokens: IdTokens | None = None
+    keep_client: ClientKeeper | None = None
 
     def __post_init__(self) -> None:
         self._replacements = Replacements(self.accounts, self.now)
@@ -147,15 +152,26 @@ class Api:
                 return self._sign(request, peer, "/".join(ref), allowed)
             case "POST", ["v1", what, *ref] if what in _ACTIONS:
                 return document(self._act(request, what, "/".join(ref)))
-            case _, ["v1", "sign-ins", *rest]:
-                return self._route_sign_in(request, rest)
-            case _, ["v1", "keys", *rest] if self.keys is not None:
-                return self._route_keys(request, self.keys, rest)
-            case _, ["v1", "agent", *rest] if self.control is not None:
-                return self._route_agent(request, self.control, rest)
             case _, ["v1", kind, *_] if kind in _KINDS:
                 raise _not_allowed(request)
-        raise BadRequestError(404, "there is nothing at this address")
+            case _, ["v1", *rest]:
+                return self._route_rest(request, rest)
+        raise _nothing_here()
+
+    def _route_rest(self, request: Incoming, parts: list[str]) -> Answer:
+        """What is not about an account. `parts`: those of the address after /v1."""
+        match request.method, parts:
+            case _, ["sign-ins", *rest]:
+                return self._route_sign_in(request, rest)
+            case _, ["keys", *rest] if self.keys is not None:
+                return self._route_keys(request, self.keys, rest)
+            case "POST", ["clients", provider] if self.keep_client is not None:
+                return document(_kept(request, provider, self.keep_client))
+            case _, ["clients", *_]:
+                raise _not_allowed(request)
+            case _, ["agent", *rest] if self.control is not None:
+                return self._route_agent(request, self.control, rest)
+        raise _nothing_here()
 
     def _route_sign_in(self, request: Incoming, rest: list[str]) -> Answer:
         """`rest`: the parts of the address after /v1/sign-ins."""
@@ -277,6 +293,18 @@ def token_answer(token: Token, request: Incoming) -> Answer:
     return document(token.to_json())
 
 
+def _kept(request: Incoming, provider: str, keep: ClientKeeper) -> dict[str, Any]:
+    """Keeps the user's app registration at a provider. Raises BadRequestError."""
+    body = request.json()
+    client_id, secret, inputs = _text(request, "client_id"), body.get("client_secret"), body.get("inputs", {})
+    if not isinstance(secret, (str, NoneType)):
+        raise BadRequestError(400, "client_secret must be a string")
+    if not isinstance(inputs, dict) or not all(isinstance(each, str) for each in inputs.values()):
+        raise BadRequestError(400, "inputs must be an object of strings")
+    keep(provider, inputs, client_id, Secret(secret) if secret else None)
+    return {"provider": provider, "client_id": client_id}
+
+
 def _refused_token(request: Incoming) -> Secret:
     """The token that the provider refused, from the body. Raises BadRequestError if it is missing."""
     return Secret(_text(request, "rejected"))
@@ -288,6 +316,10 @@ def _text(request: Incoming, name: str) -> str:
     if not isinstance(text, str) or not text:
         raise BadRequestError(400, f"the body must be {{{name}: …}}")
     return text
+
+
+def _nothing_here() -> BadRequestError:
+    return BadRequestError(404, "there is nothing at this address")
 
 
 def _not_allowed(request: Incoming) -> BadRequestError:

@@ -97,6 +97,9 @@ def agent_host(
             engine.client_keys,
             control,
             engine.id_tokens,
+            lambda provider, inputs, client_id, secret: engine.clients.keep(
+                engine.providers.get(provider), inputs, client_id, secret
+            ),
         )
 
         def consenting() -> bool:

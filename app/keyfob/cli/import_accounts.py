@@ -10,19 +10,24 @@ import shlex
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from keyfob.cli import remedies, words
+from keyfob.cli.agent_sign_in import begin_at_agent
 from keyfob.cli.completing import complete_source
 from keyfob.cli.options import json_option, pass_session
 from keyfob.cli.session import Session
-from keyfob.core.errors import KeychainError, KeyfobError, SettingWrong, SignInEnded
+from keyfob.cli.through_agent import holder, keep_client_at_agent
+from keyfob.core.account import AccountView
+from keyfob.core.errors import KeychainError, KeyfobError, SettingWrong, SignInEnded, Transient
 from keyfob.core.text import plain
 from keyfob.ports import Blanked
-from keyfob.tools.imports import KEY, READ_ONLY, SIGN_IN, SOURCES, UNKNOWN, Found, NewPreset
+from keyfob.service.accounts.views import SignInRequest
+from keyfob.tools.imports import KEY, READ_ONLY, SIGN_IN, SOURCES, UNKNOWN, Elsewhere, Found, NewPreset
 
 PATH_MOST = 4096  # characters of a path that is shown
 WAYS = {
@@ -157,13 +162,13 @@ def _move(
     refused = _refused_presets(session, movable)
     moved: list[tuple[Found, Any]] = []
     failed: list[tuple[Found, KeyfobError]] = []
-    imports = session.engine.imports
+    imports, elsewhere = session.engine.imports, _elsewhere(session)
     for each in movable:
         if each.preset in refused:
             continue
         session.note(f"{_name(each)} …")
         try:
-            view = session.finish(lambda each=each: imports.move(each, _spawn))  # type: ignore[misc]
+            view = session.finish(lambda each=each: imports.move(each, _spawn, elsewhere))  # type: ignore[misc]
             moved.append((each, view))
         except (KeychainError, SignInEnded):
             raise  # nothing further can be kept, or the user has had enough
@@ -174,6 +179,20 @@ def _move(
     if failed and not moved:
         raise failed[0][1]
     return moved, failed
+
+
+def _elsewhere(session: Session) -> Elsewhere | None:
+    """The agent that has the encrypted file; None if this process moves the keys."""
+    if holder(session) is None:
+        return None
+
+    def sign_in(request: SignInRequest) -> AccountView:
+        attempt = begin_at_agent(session, request)
+        if attempt is None:
+            raise Transient("The agent stopped while keys were moved", code="interrupted")
+        return attempt.run()
+
+    return Elsewhere(sign_in, partial(keep_client_at_agent, session))
 
 
 def _listed(found: list[Found]) -> list[str]:

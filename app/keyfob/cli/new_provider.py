@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +13,7 @@ import click
 from keyfob.cli.options import F, json_option, pass_session
 from keyfob.cli.provider_summary import summary
 from keyfob.cli.session import Session
+from keyfob.cli.through_agent import keep_client_at_agent
 from keyfob.core.errors import KeyfobError, SignInEnded, Usage
 from keyfob.core.methods import METHODS
 from keyfob.core.secret import Secret
@@ -313,7 +315,8 @@ def _may_replace(session: Session, provider_id: str, replace: bool) -> bool:
 
 
 def _write(session: Session, wanted: NewPreset) -> None:
-    added = session.finish(lambda: session.engine.presets.add(wanted))
+    keep = partial(keep_client_at_agent, session)
+    added = session.finish(lambda: session.engine.presets.add(wanted, keep_client=keep))
     if session.json:
         session.document({**summary(added.provider), "file": str(added.path)})
         return

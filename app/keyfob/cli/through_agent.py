@@ -13,10 +13,12 @@ from keyfob.client.connection import AgentGoneError
 from keyfob.core.errors import KeyfobError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from keyfob.cli.session import Session
+    from keyfob.core.provider import Provider
+    from keyfob.core.secret import Secret
 
 
 def holder(session: Session) -> dict[str, Any] | None:
@@ -31,6 +33,21 @@ def holder(session: Session) -> dict[str, Any] | None:
     own = status.get("home") == engine.home.id and status.get("vault") == "sealed"
     # A locked agent is asked too: it says how to unlock it.
     return status if own and (status.get("vault_open") or status.get("locked")) else None
+
+
+def keep_client_at_agent(
+    session: Session, provider: Provider, inputs: Mapping[str, str], client_id: str, secret: Secret | None
+) -> None:
+    """Keep the user's app registration: by the agent that has the encrypted file, or in this process. Blocks.
+    Raises a KeyfobError.
+    """
+    text = None if secret is None else secret.reveal()
+
+    def ask() -> dict[str, Any]:
+        return running_agent.keep_client(provider.id, dict(inputs), client_id, text)
+
+    if through_agent(session, ask) is None:
+        session.engine.clients.keep(provider, inputs, client_id, secret)
 
 
 def through_agent(session: Session, ask: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:

@@ -136,6 +136,12 @@ def remove_key(kid: str, *, force: bool) -> dict[str, Any]:
     return _document("DELETE", account_path("keys", kid, "?force=1" if force else ""))
 
 
+def keep_client(provider: str, inputs: dict[str, str], client_id: str, secret: str | None) -> dict[str, Any]:
+    """Keep the user's app registration at a provider."""
+    body = {"inputs": inputs, "client_id": client_id, "client_secret": secret}
+    return _document("POST", account_path("clients", provider), body)
+
+
 def begin_sign_in(request: dict[str, Any]) -> dict[str, Any]:
     """Begin a sign-in; how it stands."""
     return _document("POST", "/v1/sign-ins", request)

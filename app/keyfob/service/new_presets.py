@@ -21,7 +21,7 @@ from keyfob.protocol.oauth import discovery
 from keyfob.providers.catalogue import SUFFIX, Catalogue
 from keyfob.providers.toml_text import to_toml
 from keyfob.service.runner import Runner
-from keyfob.service.sign_in.clients import Clients
+from keyfob.service.sign_in.clients import Clients, KeepClient
 
 ENDPOINTS = tuple(entry.name for entry in fields(Endpoints))
 WELL_KNOWN = ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server")
@@ -81,8 +81,9 @@ class Presets:
         self._folder = folder
         self._write = write
 
-    def add(self, new: NewPreset, found: Found | None = None) -> Added:
-        """Discover, judge, write. `found`: what `server` returned, if it was asked already. Raises Usage,
+    def add(self, new: NewPreset, found: Found | None = None, keep_client: KeepClient | None = None) -> Added:
+        """Discover, judge, write. `found`: what `server` returned, if it was asked already. `keep_client` is
+        asked in place of `Clients.keep`. Raises Usage,
         SettingWrong `preset_faulty` or `endpoint_unsafe`, PeerFault if the server's metadata is not what it
         should be, Transient, KeychainError.
         """
@@ -110,7 +111,7 @@ class Presets:
         try:
             provider = self._catalogue.get(new.id)
             if new.client_id is not None and new.client_secret is not None:
-                self._clients.keep(provider, {}, new.client_id, new.client_secret)
+                (keep_client or self._clients.keep)(provider, {}, new.client_id, new.client_secret)
         except KeyfobError:
             # Without its secret the preset would only fail later: better nothing than half.
             if before is None:

@@ -24,6 +24,7 @@ from keyfob.providers import reach
 from keyfob.providers.catalogue import ID, ID_MOST, Catalogue
 from keyfob.providers.substitute import fill
 from keyfob.service.accounts.views import SignInRequest
+from keyfob.service.sign_in.clients import KeepClient
 from keyfob.service.sign_in.imported import ImportedAccount, ImportedAccounts
 from keyfob.service.sign_in.sign_in import SignIn
 from keyfob.tools import hosts
@@ -33,7 +34,7 @@ from keyfob.tools.registry import FORMATS, SOURCES, format_of
 MOST_BYTES = 1024 * 1024  # of a file that is looked into
 UNKNOWN: Way = "unknown"
 
-__all__ = ["KEY", "READ_ONLY", "SIGN_IN", "SOURCES", "UNKNOWN", "Found", "Imports", "NewPreset"]
+__all__ = ["KEY", "READ_ONLY", "SIGN_IN", "SOURCES", "UNKNOWN", "Elsewhere", "Found", "Imports", "NewPreset"]
 
 Write = Callable[[Path, bytes], None]
 
@@ -89,6 +90,14 @@ class Found:
             "reason": self.reason,
             **({"preset": self.preset.to_json()} if self.preset else {}),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What needs the vault, done by another process that has it open."""
+
+    sign_in: Callable[[SignInRequest], AccountView]
+    keep_client: KeepClient
 
 
 def _own_servers(preset: Provider) -> bool:
@@ -170,9 +179,9 @@ class Imports:
 
     # --- moving ---------------------------------------------------------------------------------------------
 
-    def move(self, found: Found, spawn: Spawn) -> AccountView:
-        """A key through the sign-in by API key, anything else as an account to sign in to. Raises Usage for
-        what stays where it is; what the sign-in raises.
+    def move(self, found: Found, spawn: Spawn, elsewhere: Elsewhere | None = None) -> AccountView:
+        """A key through the sign-in by API key, anything else as an account to sign in to. `elsewhere`:
+        another process has the vault. Raises Usage for what stays where it is; what the sign-in raises.
         """
         entry = found.entry
         if found.way == READ_ONLY:
@@ -185,8 +194,10 @@ class Imports:
             request = SignInRequest(
                 provider=found.provider, method="api_key", inputs=found.inputs, api_key=entry.secret
             )
+            if elsewhere is not None:
+                return elsewhere.sign_in(request)
             return self._sign_in.run(self._sign_in.begin(request), spawn)
-        return self._waiting(found)
+        return self._waiting(found, elsewhere)
 
     def blank(self, moved: Sequence[Found]) -> list[Blanked]:
         """Take the plaintext of what was moved out of its files, each with a backup that still holds it. A
@@ -197,7 +208,7 @@ class Imports:
             [ToBlank(each.path, each.digest, each.entry.spans) for each in moved if each.entry.spans]
         )
 
-    def _waiting(self, found: Found) -> AccountView:
+    def _waiting(self, found: Found, elsewhere: Elsewhere | None) -> AccountView:
         entry = found.entry
         assert found.provider is not None
         if entry.preset is not None:
@@ -215,7 +226,8 @@ class Imports:
                 scopes=entry.scopes,
                 client_id=entry.client_id,
                 client_secret=entry.client_secret,
-            )
+            ),
+            None if elsewhere is None else elsewhere.keep_client,
         )
 
     # --- exporting ------------------------------------------------------------------------------------------

@@ -59,6 +59,9 @@ class ClientChoice:
     secret_expires_at: datetime | None = None  # RFC 7591 §3.2.1; a new sign-in registers again
 
 
+KeepClient = Callable[[Provider, Mapping[str, str], str, Secret | None], None]  # as `Clients.keep`
+
+
 class Clients:
     """Thread-safe. Reads and writes the vault: may block and raise KeychainError."""
 

@@ -17,7 +17,7 @@ from keyfob.providers.catalogue import Catalogue
 from keyfob.providers.substitute import fill
 from keyfob.service.accounts.accounts import Accounts
 from keyfob.service.events import EventBus
-from keyfob.service.sign_in.clients import Clients
+from keyfob.service.sign_in.clients import Clients, KeepClient
 
 NAME_MOST = 120
 
@@ -58,9 +58,10 @@ class ImportedAccounts:
         self._events = events
         self._entropy = entropy
 
-    def add(self, imported: ImportedAccount) -> AccountView:
+    def add(self, imported: ImportedAccount, keep_client: KeepClient | None = None) -> AccountView:
         """An account that needs one sign-in, with the reason. One that is there already is left as it is.
-        Raises NotFound for an unknown provider, Usage for inputs that do not fit.
+        `keep_client` is asked in place of `Clients.keep`. Raises NotFound for an unknown provider, Usage for
+        inputs that do not fit.
         """
         provider = fill(self._catalogue.get(imported.provider), imported.inputs)
         label = label_from(imported.label or "imported")
@@ -68,7 +69,8 @@ class ImportedAccounts:
             if record.account.id == f"{provider.id}/{label}":
                 return self._accounts.view(record.account.key)
         if imported.client_id and self._clients.known(provider, imported.inputs) is None:
-            self._clients.keep(provider, imported.inputs, imported.client_id, imported.client_secret)
+            keep = keep_client or self._clients.keep
+            keep(provider, imported.inputs, imported.client_id, imported.client_secret)
         note = self._events.error_note(SignInNeeded(imported.reason, code="imported"))
         account = Account(
             key=self._entropy(12),
