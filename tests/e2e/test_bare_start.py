@@ -58,7 +58,7 @@ def test_without_a_screen_the_window_says_so(
     done = subprocess.run(
         [*own_command(), *argv], env=env | more, capture_output=True, text=True, timeout=60, check=False
     )  # fmt: skip
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.returncode, done.stdout) == (8, "")
     assert done.stderr.splitlines()[-1] == LINE
     assert "Aborted" not in done.stderr
     if not more:
@@ -92,4 +92,4 @@ def test_closed_standard_descriptors_do_no_harm(env: dict[str, str], tmp_path: P
         [*own_command(), "accounts", "--json"], env=env, capture_output=True, text=True, check=True
     )
     assert json.loads(listed.stdout) == {"accounts": []}
-    assert closed(which, env).returncode == 2  # no screen either
+    assert closed(which, env).returncode == 8  # no screen either

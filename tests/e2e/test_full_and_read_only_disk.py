@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from support.agent_process import Machine, machine
+from support.running import Ran, finish
 
 pytestmark = [
     pytest.mark.network,
@@ -105,6 +106,45 @@ def test_a_full_disk(home: Machine) -> None:
     assert home.run("renew", "here").code == 0
     assert home.server.counters["renewals"] == sent + 1
     assert home.run("token", "here", unlocked=False).out != expected
+
+
+HELPERS = ("git_credential", "docker_credential", "keyring_command")
+
+
+def helper(home: Machine, name: str, *, unlocked: bool) -> Ran:
+    host = home.server.issuer.removeprefix("http://")
+    words, asked = {
+        "git_credential": (["get"], f"protocol=http\nhost={host}\n\n"),
+        "docker_credential": (["get"], f"http://{host}\n"),
+        "keyring_command": (["get", f"http://{host}", "alice"], ""),
+    }[name]
+    program = [sys.executable, "-m", f"keyfob.cli.{name}"]
+    return finish(home.start(*words, program=program, unlocked=unlocked), stdin=asked)
+
+
+def test_tools_helpers_on_a_full_disk(home: Machine) -> None:
+    """With an agent they serve the token that lives. What they cannot do, they say in one line."""
+    agent = home.agent()
+    token = home.run("token", "here", unlocked=False).out.strip()
+    with pytest.raises(OSError, match="No space"):
+        fill(home.home / "filler")
+    for name in HELPERS:
+        served = helper(home, name, unlocked=False)
+        assert (served.code, served.err) == (0, ""), name
+        assert token in served.out
+    host = home.server.issuer.removeprefix("http://")
+    erase = home.start("erase", program=[sys.executable, "-m", "keyfob.cli.git_credential"], unlocked=False)
+    refused = finish(erase, stdin=f"protocol=http\nhost={host}\npassword={token}\n\n")
+    assert (refused.code, refused.out, refused.err.count("\n")) == (0, "", 1)
+    assert DISK.rstrip(".") in refused.err
+    home.kill(agent)
+    for name, code in zip(HELPERS, (0, 1, 1), strict=True):
+        refused = helper(home, name, unlocked=True)
+        # Docker reads a failure's reason from stdout.
+        said, empty = (refused.out, refused.err) if "docker" in name else (refused.err, refused.out)
+        assert (refused.code, empty) == (code, ""), name
+        assert said.count("\n") == 1, said
+        assert said.startswith("keyfob: "), said
 
 
 def test_a_disk_that_is_full_when_a_command_starts(home: Machine) -> None:

@@ -103,6 +103,39 @@ def test_closed_streams_change_neither_the_exit_nor_stdout(
         assert bool(ran.out) is bool(plain.out)
 
 
+def helper(home: Machine, name: str, words: str, asked: str, redirection: str) -> Ran:
+    program = shlex.join([sys.executable, "-m", f"keyfob.cli.{name}"])
+    shell = f"printf {shlex.quote(asked)} | {program} {words} {redirection}"
+    return finish(home.processes.start(["sh", "-c", shell], home.env))
+
+
+@pytest.mark.parametrize("name", ["git_credential", "docker_credential", "keyring_command"])
+def test_a_tools_helper_says_a_full_disk_in_one_line(home: Machine, name: str) -> None:
+    host = home.server.issuer.removeprefix("http://")
+    words, asked = {
+        "git_credential": ("get", f"protocol=http\\nhost={host}\\n\\n"),
+        "docker_credential": ("get", f"http://{host}\\n"),
+        "keyring_command": (f"get http://{host} alice", ""),
+    }[name]
+    agent = home.agent()
+    plain = helper(home, name, words, asked, "")
+    token = run(home, "token here", "").out.strip()
+    assert (plain.code, plain.err) == (0, "")
+    assert token in plain.out
+    full = helper(home, name, words, asked, ">/dev/full")
+    assert (full.code, full.out, full.err) == (8, "", FULL)
+    # stderr that takes nothing changes no answer, and nothing of it gets to stdout.
+    assert helper(home, name, words, asked, "2>/dev/full").out == plain.out
+    assert helper(home, name, words, asked, "2>&-").out == plain.out
+    lost = helper(home, name, "nonsense", "", "2>/dev/full")
+    assert lost.code in (0, 2)
+    assert lost.out == ""
+    closed = helper(home, name, words, asked, ">&-")
+    assert (closed.out, closed.err) == ("", "")
+    agent.terminate()
+    assert agent.wait(20) == 0
+
+
 def test_with_json_the_object_says_it(home: Machine) -> None:
     ran = run(home, "accounts --json", ">/dev/full")
     assert ran.code == 8

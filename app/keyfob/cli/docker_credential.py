@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from keyfob.cli import host_lookup
+from keyfob.cli.helper_program import finished, usage
 from keyfob.client import tokens
 from keyfob.process.own_process import begin
 from keyfob.tools import hosts
@@ -28,12 +29,15 @@ USAGE = "usage: docker-credential-keyfob get|list|store|erase|version"
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code. Docker reads a failure's reason from stdout."""
     begin()
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    return finished(lambda: _run(words))
+
+
+def _run(words: list[str]) -> int:
     from keyfob.core.errors import KeyfobError
 
-    words = list(sys.argv[1:] if arguments is None else arguments)
     if len(words) != 1:
-        print(USAGE, file=sys.stderr)
-        return 2
+        return usage(USAGE)
     try:
         match words[0]:
             case "get":
@@ -61,8 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(f"keyfob: {plain(remedies.sentence(error), 1000)}")
         return 1
-    print(USAGE, file=sys.stderr)
-    return 2
+    return usage(USAGE)
 
 
 def _get(address: str) -> int:

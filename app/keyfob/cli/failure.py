@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import sys
 import unicodedata
 from contextlib import suppress
@@ -63,17 +62,6 @@ def of_output(error: OSError) -> KeyfobError | None:
         code="file_unwritable",
         remedy="Write it to another file or disk.",
     )
-
-
-def settle_streams() -> None:
-    """What could not be written is dropped: the interpreter would report it again at its end, with an exit of
-    its own.
-    """
-    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
 def report(error: KeyfobError, *, as_json: bool, extra: dict[str, Any] | None = None) -> int:

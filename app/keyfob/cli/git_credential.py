@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 
 from keyfob.cli import host_lookup
+from keyfob.cli.helper_program import finished, say, usage
 from keyfob.client import tokens
 from keyfob.process.own_process import begin
 from keyfob.tools import hosts
@@ -24,19 +25,23 @@ USAGE = "usage: git-credential-keyfob [--account ACCOUNT] [--username NAME] [--a
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 0 also if there is no answer, as git expects; 2 for wrong usage."""
+    """The exit code: 0 also if there is no answer, as git expects; 2 for wrong usage, 8 if the answer cannot
+    be written, 1 for a fault in Keyfob.
+    """
     begin()
     words = list(sys.argv[1:] if arguments is None else arguments)
+    return finished(lambda: _run(words))
+
+
+def _run(words: list[str]) -> int:
     given: dict[str, str] = {}
     while words and words[0].startswith("--"):
         name, mark, value = words.pop(0)[2:].partition("=")
         if name not in ("account", "username", "authtype") or not (mark or words):
-            print(USAGE, file=sys.stderr)
-            return 2
+            return usage(USAGE)
         given[name] = value if mark else words.pop(0)
     if len(words) != 1:
-        print(USAGE, file=sys.stderr)
-        return 2
+        return usage(USAGE)
     from keyfob.core.errors import KeyfobError
 
     asked, capabilities = read(sys.stdin.buffer.read(MOST_INPUT))
@@ -54,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from keyfob.cli import remedies
 
         # With no answer git goes on to its next helper, or asks the user.
-        host_lookup.say(remedies.sentence(error).rstrip("."))
+        say(remedies.sentence(error).rstrip("."))
     return 0
 
 

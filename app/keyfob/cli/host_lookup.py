@@ -9,9 +9,9 @@ there.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
+from keyfob.cli.helper_program import say
 from keyfob.client import tokens
 from keyfob.tools.hosts import Account, ask_for, at, lacking, table
 
@@ -95,10 +95,3 @@ def _named(username: str, accounts: Sequence[Account]) -> list[Account]:
     labelled = [row for row in accounts if wanted in (row["label"], row["id"])]
     names = ("subject", "name", "email")
     return labelled or [row for row in accounts if wanted in [str(row.get(each)).lower() for each in names]]
-
-
-def say(words: str) -> None:
-    """A line on stderr, where these programs' users look."""
-    from keyfob.core.text import plain
-
-    print(f"keyfob: {plain(words, 1000)}.", file=sys.stderr)

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 
 from keyfob.cli import host_lookup
+from keyfob.cli.helper_program import finished, say, usage
 from keyfob.client import tokens
 from keyfob.process.own_process import begin
 from keyfob.tools import hosts
@@ -23,14 +24,20 @@ MODES = {"mode": ("password", "creds"), "output": ("plain", "json")}  # the firs
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 with the token on stdout, 1 if there is none, 2 for what this program does not do."""
+    """0 with the token on stdout, 1 if there is none, 2 for what this program does not do, 8 if the token
+    cannot be written.
+    """
     begin()
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    return finished(lambda: _run(words))
+
+
+def _run(words: list[str]) -> int:
     from keyfob.core.errors import KeyfobError
 
-    words = list(sys.argv[1:] if arguments is None else arguments)
     options = _options(words)
     if words[:1] in (["set"], ["del"]):
-        host_lookup.say("Use Keyfob to connect and disconnect accounts, not keyring")
+        say("Use Keyfob to connect and disconnect accounts, not keyring")
         return 2
     # As keyring has it: a password is asked for by a user name, credentials also without one.
     if (
@@ -38,8 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         or words[:1] != ["get"]
         or len(words) not in ((3,) if options["mode"] == "password" else (2, 3))
     ):
-        print(USAGE, file=sys.stderr)
-        return 2
+        return usage(USAGE)
     username = words[2] if len(words) == 3 else None
     scheme, host, named = hosts.split(words[1])
     if not host or not hosts.is_safe(scheme, host):
@@ -52,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyfobError as error:
         from keyfob.cli import remedies
 
-        host_lookup.say(remedies.sentence(error).rstrip("."))
+        say(remedies.sentence(error).rstrip("."))
         return 1
     _print(token, username or named or str(account["label"]), options)
     return 0

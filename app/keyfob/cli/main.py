@@ -18,6 +18,7 @@ import click
 
 from keyfob import __version__
 from keyfob.cli import failure
+from keyfob.cli.helper_program import settle_streams
 from keyfob.cli.session import OpenEngine, Session, open_engine, utc_now
 from keyfob.client.connection import announce_waiting
 from keyfob.core.errors import KeyfobError, Transient
@@ -180,7 +181,7 @@ def main(
         code = _run(argv, session)
     finally:
         session.be_quiet()
-    failure.settle_streams()
+    settle_streams()
     return code
 
 

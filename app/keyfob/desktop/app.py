@@ -41,7 +41,7 @@ NO_SCREEN = (
     "`keyfob agent` to keep accounts signed in without a window, or `keyfob demo --headless` to see the "
     "demo."
 )
-NO_SCREEN_EXIT = 2  # as for wrong usage
+NO_SCREEN_EXIT = 8  # as SettingWrong
 DEMO_LIFETIME = 60  # seconds: short enough to watch a renewal
 START_HIDDEN = "KEYFOB_START_HIDDEN"  # set by the login entry: only the tray, if there is one
 
