@@ -17,7 +17,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -61,6 +61,8 @@ TESTS = [
         if not shutil.which(program)
     ),
 ]
+# What build/freeze runs; the libraries of Qt that it puts into the app come from this machine.
+PACKAGES = "binutils dpkg-dev gcc git libc6-dev musl-tools rpm".split()
 # Services that come with these packages and stay switched off: tests start servers of their own.
 SERVICES = {
     "openssh-server": ("ssh.service", "ssh.socket"),
@@ -70,6 +72,25 @@ SERVICES = {
 FOR_UV = ["python3-venv", "ca-certificates"]
 KEYCHAIN_SERVICE = Path("/usr/share/dbus-1/services/org.freedesktop.secrets.service")
 QUICK_FOLDERS = ("tests/unit", "tests/flows", "tests/desktop")
+
+
+class Environment(NamedTuple):
+    """A Python environment that is made from uv.lock."""
+
+    place: Path
+    chosen: tuple[str, ...]  # what of the lock: options of uv
+    with_keyfob: bool  # this checkout itself, editable
+
+    def tool(self, name: str) -> str:
+        return str(self.place / ("Scripts" if WINDOWS else "bin") / (name + (".exe" if WINDOWS else "")))
+
+
+DEVELOPING = Environment(VENV, ("--all-extras",), with_keyfob=True)
+PACKAGING = Environment(
+    CACHE / "freeze" / "venv",
+    ("--all-extras", "--no-default-groups", "--group", "package"),
+    with_keyfob=False,
+)
 
 
 def say(words: str) -> None:
@@ -90,14 +111,7 @@ def ready(*, tests: str = "", packages: bool = True) -> Path:
     something is missing that it may not install.
     """
     try:
-        python = _current()
-        uv = None if python else find_uv()
-        if packages and sys.platform.startswith("linux"):
-            _system_packages(tests, missing_packages(tests, for_uv=python is None and uv is None))
-        python = python or _environment(uv)
-        if tests == "all":
-            _fetch(python)
-        return python
+        return _ready(DEVELOPING, tests, packages=packages)
     except KeyboardInterrupt:
         stop("Interrupted. Run it again to continue.", 130)
     except OSError as error:
@@ -107,6 +121,27 @@ def ready(*, tests: str = "", packages: bool = True) -> Path:
             f"{error.filename} cannot be written, and the set-up is not complete. Use a copy that you can "
             "write to."
         )
+
+
+def ready_to_package() -> Path:
+    """The Python of the environment that build/freeze uses, made or brought up to date if needed. Ends the
+    program with one line if something is missing that it may not install.
+    """
+    try:
+        return _ready(PACKAGING, "packages", packages=True)
+    except KeyboardInterrupt:
+        stop("Interrupted. Run it again to continue.", 130)
+
+
+def _ready(environment: Environment, purpose: str, *, packages: bool) -> Path:
+    python = _current(environment)
+    uv = None if python else find_uv()
+    if packages and sys.platform.startswith("linux"):
+        _system_packages(purpose, missing_packages(purpose, for_uv=python is None and uv is None))
+    python = python or _environment(uv, environment)
+    if purpose == "all":
+        _fetch(python)
+    return python
 
 
 def wanted_by(arguments: Sequence[str]) -> str:
@@ -148,7 +183,7 @@ def run(arguments: list[str], *, minutes: float | None = None, env: dict[str, st
 
 def tool(name: str) -> str:
     """The path of a command in the environment."""
-    return str(VENV / ("Scripts" if WINDOWS else "bin") / (name + (".exe" if WINDOWS else "")))
+    return DEVELOPING.tool(name)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -179,13 +214,13 @@ def _keychain() -> list[str]:
     return ["gnome-keyring"]
 
 
-def missing_packages(tests: str, *, for_uv: bool = True) -> list[str]:
+def missing_packages(purpose: str, *, for_uv: bool = True) -> list[str]:
     """The Debian packages that are wanted and not installed. Empty on a
     system without apt: Qt names what it misses when it starts.
     """
     if not shutil.which("apt-get") or not shutil.which("dpkg-query"):
         return []
-    wanted = [*QT, *({"": _keychain(), "quick": QUICK_TESTS, "all": TESTS}[tests])]
+    wanted = [*QT, *({"": _keychain(), "quick": QUICK_TESTS, "all": TESTS, "packages": PACKAGES}[purpose])]
     return _absent([*wanted, *FOR_UV] if for_uv else wanted)
 
 
@@ -226,14 +261,16 @@ def install_packages(names: Sequence[str]) -> None:
         say(f"These services stay switched off: {', '.join(services)}")
 
 
-def _system_packages(tests: str, names: Sequence[str]) -> None:
+def _system_packages(purpose: str, names: Sequence[str]) -> None:
     if not names:
         return
     say(f"Installing {len(names)} system packages: {' '.join(names)}")
     if os.geteuid() == 0:
         install_packages(names)
         return
-    script = [sys.executable, str(ROOT / "build" / "packages"), *([f"--for={tests}-tests"] if tests else [])]
+    script = [sys.executable, str(ROOT / "build" / "packages")]
+    if purpose:
+        script.append(f"--for={purpose}" if purpose == "packages" else f"--for={purpose}-tests")
     if shutil.which("sudo") and _quietly(["sudo", "-n", "true"]) == 0:
         if _quietly(["sudo", "-n", *script]) != 0:
             stop(f"Could not install the packages; see {LOG}")
@@ -269,25 +306,27 @@ def _stamp() -> str:
     return f"{lock.hexdigest()} {ROOT}"
 
 
-def _current() -> Path | None:
+def _current(environment: Environment) -> Path | None:
     """The environment's Python if the environment is up to date."""
-    python, stamp = Path(tool("python")), VENV / "keyfob-ready"
+    python, stamp = Path(environment.tool("python")), environment.place / "keyfob-ready"
     if python.exists() and stamp.exists() and stamp.read_text("utf-8") == _stamp():
         return python
     return None
 
 
-def _environment(uv: str | None) -> Path:
-    CACHE.mkdir(exist_ok=True)
+def _environment(uv: str | None, environment: Environment) -> Path:
+    environment.place.parent.mkdir(parents=True, exist_ok=True)
     interpreter = _interpreter()
     if uv is None:
         uv = _install_uv(interpreter)
     say("Preparing the Python environment (the first time this fetches about 300 MB)")
-    if _quietly([uv, "sync", "--all-extras", "--frozen", "--python", interpreter], env=_uv_settings()) != 0:
+    project = () if environment.with_keyfob else ("--no-install-project",)
+    sync = [uv, "sync", *environment.chosen, *project, "--frozen", "--python", interpreter]
+    if _quietly(sync, env=_uv_settings(environment.place)) != 0:
         say("uv could not do it. Trying pip, with its settings.")
-        _with_pip(uv, interpreter)
-    (VENV / "keyfob-ready").write_text(_stamp(), "utf-8")
-    return Path(tool("python"))
+        _with_pip(uv, interpreter, environment)
+    (environment.place / "keyfob-ready").write_text(_stamp(), "utf-8")
+    return Path(environment.tool("python"))
 
 
 def _interpreter() -> str:
@@ -324,28 +363,32 @@ def _install_uv(interpreter: str) -> str:
     return found
 
 
-def _with_pip(uv: str, interpreter: str) -> None:
+def _with_pip(uv: str, interpreter: str, environment: Environment) -> None:
     """The same locked versions and hashes through pip: it knows mirrors
     and certificates that uv was not given.
     """
     locked = CACHE / "locked.txt"
-    python = tool("python")
+    place, python = environment.place, environment.tool("python")
     # The old environment comes back if the new one cannot be made, for example without a network.
-    aside = VENV.with_name(".venv-before")
+    aside = place.with_name(f"{place.name}-before")
     shutil.rmtree(aside, ignore_errors=True)
-    if VENV.exists():
-        VENV.rename(aside)
+    if place.exists():
+        place.rename(aside)
     steps = (
-        [uv, "export", "-q", "--frozen", "--all-extras", "--no-emit-project", "-o", str(locked)],
-        [interpreter, "-m", "venv", "--clear", str(VENV)],
+        [uv, "export", "-q", "--frozen", *environment.chosen, "--no-emit-project", "-o", str(locked)],
+        [interpreter, "-m", "venv", "--clear", str(place)],
         [python, "-m", "pip", "install", "-q", "-r", str(locked)],
-        [python, "-m", "pip", "install", "-q", "--no-deps", "-e", str(ROOT)],
+        *(
+            [[python, "-m", "pip", "install", "-q", "--no-deps", "-e", str(ROOT)]]
+            if environment.with_keyfob
+            else []
+        ),
     )
     for step in steps:
-        if _quietly(step, env=_uv_settings()) != 0:
-            shutil.rmtree(VENV, ignore_errors=True)
+        if _quietly(step, env=_uv_settings(place)) != 0:
+            shutil.rmtree(place, ignore_errors=True)
             if aside.exists():
-                aside.rename(VENV)
+                aside.rename(place)
             stop(
                 "Could not fetch the Python packages. Check the network and pip's settings, then try again. "
                 f"Details are in {LOG}"
@@ -353,9 +396,9 @@ def _with_pip(uv: str, interpreter: str) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def _uv_settings() -> dict[str, str]:
+def _uv_settings(place: Path = VENV) -> dict[str, str]:
     """No interpreter from the network; the system's certificates beside uv's own, as companies need."""
-    settings = {"UV_PYTHON_DOWNLOADS": "never", "UV_PROJECT_ENVIRONMENT": str(VENV)}
+    settings = {"UV_PYTHON_DOWNLOADS": "never", "UV_PROJECT_ENVIRONMENT": str(place)}
     bundle = "/etc/ssl/certs/ca-certificates.crt"
     if "SSL_CERT_FILE" not in os.environ and Path(bundle).exists():
         settings["SSL_CERT_FILE"] = bundle

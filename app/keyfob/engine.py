@@ -127,6 +127,13 @@ from keyfob.tools.imports import Imports
 from keyfob.tools.tool_check import tools_finding
 from keyfob.tools.tool_setup import ToolSetup
 from keyfob.tools.wiring import Wiring
+from keyfob.updates.companion_feeds import GITHUB, CompanionFeeds
+from keyfob.updates.companion_files import CompanionFiles
+from keyfob.updates.companion_files import standard as standard_companions
+from keyfob.updates.companion_probe import Probe
+from keyfob.updates.companion_service import Companions
+from keyfob.updates.companion_state import CompanionState
+from keyfob.updates.feeds import ReleaseFeeds
 
 CHECK_DEADLINE = 8.0  # seconds that one request of the doctor may take
 COMMAND_SAVES_FOR = timedelta(seconds=60)  # a command without a terminal does not wait for a keychain forever
@@ -172,6 +179,8 @@ class Ports:
     )
     check_transport: Transport | None = None  # gives up sooner, for the doctor; None: as all others
     vault_lock: VaultLock | None = None  # closes the vault, in a process that lives on
+    companion_files: CompanionFiles | None = None  # None: those of Keyfob, and the home's
+    github: str = GITHUB  # the address of its API
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +221,7 @@ class Engine:
     imports: Imports
     wiring: Wiring
     tool_setup: ToolSetup
+    companions: Companions
     recovery: Recovery
     encrypted_file: Callable[[], EncryptedFile]  # for a window, which asks for its passphrase
     vault_lock: VaultLock | None
@@ -325,10 +335,43 @@ def build(ports: Ports) -> Engine:
         ),
         wiring=wiring,
         tool_setup=tool_setup,
+        companions=_companions(ports, accounts),
         recovery=recovery,
         encrypted_file=ports.encrypted_file,
         vault_lock=ports.vault_lock,
     )
+
+
+def _companions(ports: Ports, accounts: Accounts) -> Companions:
+    home, user_home = ports.home, ports.user_home
+    feeds = ReleaseFeeds(
+        home.state / "feeds",
+        token=lambda: _github_token(accounts),
+        github=ports.github,
+        transport=ports.transport,
+        clock=ports.clock,
+    )
+    ours = home.data / "tools"
+    return Companions(
+        ports.companion_files or standard_companions(home.config),
+        Probe(user_home, ours, ports.environment),
+        CompanionFeeds(feeds, ports.transport, ports.github),
+        CompanionState(home.state / "companions.json"),
+        (ours, user_home / ".local" / "bin"),
+        ports.locks,
+        ports.clock,
+    )
+
+
+def _github_token(accounts: Accounts) -> Secret | None:
+    """The token of the first GitHub account that gives one: with it, GitHub answers more often."""
+    for view in accounts.views():
+        if view.provider == "github" and view.shareable and view.status == "connected":
+            try:
+                return accounts.token(view.key).token
+            except KeyfobError:
+                continue
+    return None
 
 
 def _doctor(ports: Ports, accounts: Accounts, wiring: Wiring, setup: ToolSetup) -> Doctor:

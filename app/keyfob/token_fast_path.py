@@ -219,8 +219,9 @@ def _answer(rule: Mapping[str, Any], stored: Stored, accept: str) -> str | None:
         case "text/plain":
             return grant.access.reveal()
         case "text/x-keyfob-header":
-            header = rule["headers"].get(grant.token_type)
-            return None if header is None else header + grant.access.reveal()
+            header, text = rule["headers"].get(grant.token_type), grant.access.reveal()
+            # With a colon, it may be a key pair that no header carries.
+            return None if header is None or ":" in text else header + text
     import json
 
     from keyfob.core.times import to_rfc3339

@@ -15,6 +15,8 @@ import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
+import jwt
 import pytest
 
 from support import python_tools
@@ -290,6 +292,35 @@ def test_kubectl(safe: Bench) -> None:
     assert done.code == 0, done.err
     assert json.loads(done.out)["serverVersion"]["gitVersion"] == "v1.32.0-workshop"
     assert set(safe.shop.tokens_seen("/version")) == {safe.token()}
+    unwired(safe, "kubectl", {config: old})
+
+
+def test_kubectl_of_a_cluster_that_takes_id_tokens(safe: Bench) -> None:
+    """The token is checked as an API server does: signature, issuer, audience and time."""
+    kubectl = program("kubectl", "kubernetes-client")
+    safe.connect()
+    config = safe.home / ".kube" / "config"
+    config.parent.mkdir()
+    assert safe.shop.authority is not None
+    old = KUBECONFIG.format(server=safe.shop.base, authority=safe.shop.authority.bundle)
+    config.write_text(old)
+    safe.shop.refused.add(safe.token())
+    access = ("kubectl", "workshop", "--user", "me", "--context", "work")
+    assert wired(safe, *access) == [config]
+    assert safe.run(kubectl, "version").code != 0
+    assert wired(safe, *access, "--id-token") == [config]
+    id_token = safe.keyfob("token", "workshop", "--id-token").out.strip()
+    safe.shop.keys.add(id_token)
+    done = safe.run(kubectl, "version", "-o", "json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["serverVersion"]["gitVersion"] == "v1.32.0-workshop"
+    used = safe.shop.tokens_seen("/version")[-1]
+    keys = jwt.PyJWKSet.from_dict(httpx.get(f"{safe.provider.issuer}/jwks", trust_env=False).json())
+    key = keys[jwt.get_unverified_header(used)["kid"]]
+    claims = jwt.decode(
+        used, key, algorithms=[key.algorithm_name], audience="keyfob-demo", issuer=safe.provider.issuer
+    )
+    assert claims["preferred_username"] == "alice"
     unwired(safe, "kubectl", {config: old})
 
 

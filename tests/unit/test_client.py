@@ -28,6 +28,7 @@ from keyfob.agent.endpoints import TcpEndpoint
 from keyfob.client import connection, running_agent, tokens
 from keyfob.client.fast_token import fast_token
 from keyfob.core.errors import NotFound, SettingWrong, SignInNeeded
+from keyfob.core.secret import Secret
 from support.agent_rig import AgentRig, short_folder, unix
 from support.rig import ISSUER
 
@@ -309,6 +310,20 @@ def test_the_fast_path_fails_as_the_command_does(agent: AgentRig, capfd: pytest.
     assert fast_token(["nobody", "--json"]) == 7
     out, err = capfd.readouterr()
     assert (out, json.loads(err)["code"]) == ("", "account_not_found")
+
+
+def test_a_key_that_no_header_carries_is_refused_by_the_agent(
+    agent: AgentRig, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pair = Secret("AKIAEXAMPLEEXAMPLE00:abcd/efgh+ijklmnopqrst")
+    agent.grants.save("key-1", replace(agent.held(), access=pair, generation=3))
+    assert fast_token(["example", "--header"]) == 2
+    out, err = capfd.readouterr()
+    with pytest.raises(keyfob.Usage) as refused:
+        running_agent.header("example")
+    assert refused.value.code == "key_signs_requests"
+    assert (out, err) == ("", f"keyfob: {refused.value}\n")
+    assert fast_token(["example"]) == 0
 
 
 @pytest.mark.parametrize(

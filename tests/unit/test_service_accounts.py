@@ -14,9 +14,12 @@ from keyfob.core.error_codes import ErrorCode
 from keyfob.core.errors import KeychainError, KeyfobError, NotFound, PeerFault, SettingWrong, Transient, Usage
 from keyfob.core.http import Request, Response
 from keyfob.core.preset_change import PresetChange, command_for
+from keyfob.core.provider_requests import SecondPart
 from keyfob.core.renewal import LOOK_AGAIN
 from keyfob.core.secret import Secret
-from keyfob.service.accounts.tool_tokens import token_of
+from keyfob.service.accounts.header_lines import header_lines
+from keyfob.service.accounts.tool_tokens import header_of, token_of
+from support.cli_run import opens, run
 from support.rig import PRESET, START, Rig
 
 OFFLINE = Transient("no network", code="network_unreachable", sent=False)
@@ -441,6 +444,41 @@ def test_the_header_is_what_the_provider_wants(rig: Rig) -> None:
     key = replace(record, account=replace(record.account, method="api_key"))
     placed = token_of(key, provider, rig.held())
     assert (placed.header_name, placed.header_value) == ("X-Key", Secret("access-1"))
+
+
+def test_a_key_that_no_header_alone_carries_gets_none(rig: Rig) -> None:
+    record, provider = rig.connect(), rig.engine.providers.get("example")
+    pair = replace(rig.held(), access=Secret("AKIAEXAMPLEEXAMPLE00:abcd/efgh+ijklmnopqrst"))
+    two = replace(provider, api=replace(provider.api, second=SecondPart("second", "X-Two")))
+    query = replace(provider, api=replace(provider.api, placement="query"))
+    basic = replace(provider, api=replace(provider.api, placement="basic_password"))
+    for each, grant, code in (
+        (provider, pair, "key_signs_requests"),
+        (two, rig.held(), "no_single_header"),
+        (query, rig.held(), "no_single_header"),
+    ):
+        with pytest.raises(Usage) as refused:
+            header_of(token_of(record, each, grant))
+        assert refused.value.code == code
+        assert refused.value.facts == {"account": "example/alice"}
+        assert "AKIA" not in str(refused.value)
+    assert header_of(token_of(record, basic, pair))[0] == "Authorization"
+    assert header_lines(record, query) == {}
+    assert header_lines(record, two) == {}
+
+
+def test_token_header_refuses_a_key_that_signs_requests(rig: Rig) -> None:
+    pair = "AKIAEXAMPLEEXAMPLE00:abcd/efgh+ijklmnopqrst"
+    rig.connect()
+    rig.grants.save("key-1", replace(rig.held(), access=Secret(pair), generation=2))
+    ran = run(["token", "example", "--header"], opens(rig.engine))
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == (
+        "keyfob: The key of example/alice is an AWS key pair, which signs requests and is never sent. "
+        "Give it to AWS tools with `keyfob wire aws example/alice`.\n"
+    )
+    assert run(["credential", "headers", "example"], opens(rig.engine)).err == ran.err
+    assert run(["token", "example"], opens(rig.engine)).out == pair + "\n"
 
 
 # --- the Renewer --------------------------------------------------------------------------------------------

@@ -302,6 +302,12 @@ def test_s25_no_secret_is_in_the_rule(home: Home, capfd: pytest.CaptureFixture[s
     assert rule["headers"] == {"Bearer": "X-Token: Key ", "DPoP": "X-Token: Key "}
 
 
+def test_a_key_that_may_be_a_pair_is_for_the_engine(home: Home, capfd: pytest.CaptureFixture[str]) -> None:
+    home.account("alice", access=Secret("AKIAEXAMPLEEXAMPLE00:abcd/efgh+ijklmnopqrst"))
+    assert token_without_engine(["here", "--header"]) is None
+    assert token_without_engine(["here"]) == 0
+
+
 def _forget(home: Home) -> None:
     home.write_rule(None)
 

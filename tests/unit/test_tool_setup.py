@@ -46,3 +46,16 @@ def test_what_may_not_be_shared_is_not_set_up(tmp_path: Path) -> None:
     with pytest.raises(SettingWrong) as refused:
         kept.tool_setup.plan("git", Asked(tmp_path, ("openai",)))
     assert refused.value.code == "sharing_not_allowed"
+
+
+def test_kubectl_gets_an_id_token_only_of_an_account_that_asked_for_one(tmp_path: Path) -> None:
+    without = view("github", "GitHub", "me", scopes=("repo",))
+    setup = sample_engine(tmp_path, [without, view("google", "Google", "me")]).tool_setup
+    with pytest.raises(SettingWrong) as refused:
+        setup.plan("kubectl", Asked(tmp_path, ("github",), {"id_token": "yes"}))
+    assert refused.value.code == "id_token_missing"
+    assert refused.value.facts == {"account": "github/me"}
+    (change,) = setup.plan("kubectl", Asked(tmp_path, ("google",), {"id_token": "yes"})).changes
+    assert "      - google/me\n      - --id-token\n" in change.after
+    (change,) = setup.plan("kubectl", Asked(tmp_path, ("github",))).changes
+    assert "--id-token" not in change.after

@@ -39,5 +39,5 @@ def test_the_guide_and_the_help_of_wire_know_each_tool_and_its_options(name: str
     shown = CliRunner().invoke(wire, ["--help"], terminal_width=200).output
     assert f"  {name} " in shown
     for option in SETUPS[name].options:
-        assert f"--{option.name.replace('_', '-')} {option.metavar}" in shown
+        assert f"--{option.name.replace('_', '-')} {option.metavar or ' '}" in shown
     assert f"keyfob wire {name}" in GUIDE.read_text("utf-8")

@@ -40,6 +40,7 @@ from keyfob.core.words import MADE_ALGORITHMS, known
 from keyfob.service.accounts.accounts import Accounts
 from keyfob.service.accounts.id_tokens import IdTokens
 from keyfob.service.accounts.signer import Signer, SignRequest
+from keyfob.service.accounts.tool_tokens import header_of
 from keyfob.service.accounts.views import Token
 from keyfob.service.consents import UnansweredError
 from keyfob.service.sign_in.client_keys import ClientKeys
@@ -288,8 +289,8 @@ def token_answer(token: Token, request: Incoming) -> Answer:
     if accept == PLAIN:
         return Answer(200, token.token.reveal().encode(), PLAIN)
     if accept == HEADER:
-        value = token.header_value or Secret(f"Bearer {token.token.reveal()}")
-        return Answer(200, f"{token.header_name}: {value.reveal()}".encode(), HEADER)
+        name, value = header_of(token)
+        return Answer(200, f"{name}: {value.reveal()}".encode(), HEADER)
     return document(token.to_json())
 
 

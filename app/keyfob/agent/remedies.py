@@ -28,6 +28,8 @@ REMEDIES: Remedies = {
     "not_testable": "Use it with one of your tools to see whether it works.",
     "paste_wrong": "Copy the full address or code from the browser, and nothing else.",
     "header_reserved": "Leave it out.",
+    "no_single_header": "Use `keyfob request[ {account}]`, which puts it in the right places.",
+    "key_signs_requests": "Give it to AWS tools with `keyfob wire aws[ {account}]`.",
     "key_missing": "Enter the key and try again.",
     "key_unfit": "Copy the key again from the provider's page.[ {hint}.]",
     "plain_http": "Use an https address.[ If you accept the risk, add --allow-http {server}.]",
@@ -51,6 +53,7 @@ REMEDIES: Remedies = {
     "role_unknown": "List your roles with `keyfob credential aws-roles[ {account}]`.",
     "role_ambiguous": "Choose one with --account-id and --role. To list them, run `keyfob credential "
     "aws-roles[ {account}]`.",
+    "tool_unverified": "If you accept that, add --unverified.",
     "nexus_address_wrong": "Copy the address of the mod's page, or write GAME/ID, for example "
     "skyrimspecialedition/266.",
     "nxm_link_wrong": "Copy the link of the button Mod Manager Download again, and put it between quotes.",
@@ -142,6 +145,8 @@ REMEDIES: Remedies = {
     "files and what is trending, and downloads files.",
     "download_not_found": "To list the downloads, run `keyfob nexus downloads`.",
     "feed_not_found": "Check the address of the releases.",
+    "tool_not_found": "To list the tools, run `keyfob tools list`.[ To add one, put its file into {path}.]",
+    "tool_not_installed": "To install it, run `keyfob tools update[ {name}] --install`.",
     # SettingWrong
     "port_taken": "Close the program that uses the port, or set another callback port: `keyfob settings set "
     "callback_port 9877`.",
@@ -206,6 +211,9 @@ REMEDIES: Remedies = {
     "links_taken": "To give the links to Keyfob, add --yes.",
     "links_unsupported": "Copy the link of the button, and run `keyfob nexus open 'LINK'`.",
     "disk_full": "Free some disk space[ on the disk with {path}], then try again.",
+    "tool_file_faulty": "Correct the file[ {path}], or remove it.",
+    "tool_managed": "Update it in the way that you installed it[: run `{command}`].",
+    "tool_not_installable": "Update it as its publisher says[: run `{command}`].",
     # PeerFault
     "protocol_violation": "Try again. If the problem continues, report it to the provider.",
     "state_mismatch": "Start the sign-in again in one browser window.",
@@ -222,4 +230,7 @@ REMEDIES: Remedies = {
     "site may not list new files yet: keep it with `keyfob nexus downloads keep`.",
     "download_wrong": "Try again. If the problem continues, report it to the publisher of the file.",
     "download_elsewhere": "Keyfob downloaded nothing from there. Report it to the publisher of the file.",
+    "tool_broken": "Try again later. If the problem continues, report it to the tool's publisher.",
+    "archive_unusable": "Try again later. If the problem continues, report it to the tool's publisher.",
+    "release_unreadable": "Try again later. If the problem continues, report it to the tool's publisher.",
 }

@@ -5,14 +5,13 @@ Called by `keyfob credential aws`, and by `keyfob exec --aws` for as long as a c
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from keyfob.cli.session import Session
 from keyfob.cli.token_source import lease
+from keyfob.core.aws_key import key_pair
 from keyfob.core.errors import NotFound, SettingWrong, Usage
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
@@ -20,21 +19,6 @@ from keyfob.core.times import to_rfc3339
 
 if TYPE_CHECKING:
     from keyfob.core.account import Record
-
-# The names that key files, `aws sts` and service answers use for the same four things.
-NAMES = {
-    "AccessKeyId": ("AccessKeyId", "aws_access_key_id", "access_key_id", "accessKeyId", "access_key"),
-    "SecretAccessKey": (
-        "SecretAccessKey",
-        "aws_secret_access_key",
-        "secret_access_key",
-        "secretAccessKey",
-        "secret_key",
-    ),
-    "SessionToken": ("SessionToken", "aws_session_token", "session_token", "sessionToken"),
-    "Expiration": ("Expiration", "expiration", "expires_at"),
-}
-_PAIR = re.compile(r"([A-Z0-9]{16,128}):([A-Za-z0-9/+=_-]{16,})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +51,7 @@ def keys_of(session: Session, account: str, role: Role) -> dict[str, str]:
             remedy="Leave out --account-id and --role.",
         )
     leased = lease(session, account)
-    keys = pair_in(leased.token)
+    keys = key_pair(leased.token)
     if keys is None:
         raise SettingWrong(
             f"The key of {leased.account} is not an AWS key pair",
@@ -94,25 +78,3 @@ def portal_account(session: Session, account: str) -> Record | None:
 def leasing(session: Session, account: str) -> Callable[[Secret | None], Secret]:
     """Gets the account's token from the agent, or in this process."""
     return lambda rejected: lease(session, account, rejected=rejected).token
-
-
-def pair_in(key: Secret) -> dict[str, str] | None:
-    """The members of a `credential_process` answer in a stored key; None if it holds no key pair."""
-    text = key.reveal().strip()
-    pair = _PAIR.fullmatch(text)
-    if pair is not None:
-        return {"AccessKeyId": pair[1], "SecretAccessKey": pair[2]}
-    try:
-        body: Any = json.loads(text)
-    except ValueError:
-        return None
-    if isinstance(body, dict) and isinstance(body.get("Credentials"), dict):
-        body = body["Credentials"]
-    if not isinstance(body, dict):
-        return None
-    found: dict[str, str] = {}
-    for name, spellings in NAMES.items():
-        value = next((body[word] for word in spellings if isinstance(body.get(word), str)), None)
-        if value:
-            found[name] = value
-    return found if {"AccessKeyId", "SecretAccessKey"} <= found.keys() else None

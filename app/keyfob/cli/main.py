@@ -60,6 +60,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
     "Tools": {
         "wire": Verb("wire:wire", "Configure a tool to get its credentials from Keyfob."),
         "unwire": Verb("wire:unwire", "Undo keyfob wire."),
+        "tools": Verb("tools:tools", "List, check and update the tools that use your accounts."),
         "agent": Verb("agent:agent", "Keep accounts signed in and answer tools, without a window."),
         "permissions": Verb("permissions:permissions", "List, give and revoke what programs may use."),
     },

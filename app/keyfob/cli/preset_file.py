@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from keyfob.cli.failure import FaultyError
 from keyfob.cli.session import Session
+from keyfob.core.error_codes import ErrorCode
 from keyfob.core.errors import SettingWrong, Usage
 from keyfob.core.provider import Provider
 from keyfob.core.text import plain
@@ -38,11 +39,11 @@ def check_all(session: Session) -> int:
     return len(session.engine.providers.ids())
 
 
-def faulty(what: str, faults: Sequence[PresetFault]) -> FaultyError:
+def faulty(what: str, faults: Sequence[PresetFault], code: ErrorCode = "preset_faulty") -> FaultyError:
     """The failure that lists these errors."""
     count = "1 error" if len(faults) == 1 else f"{len(faults)} errors"
     return FaultyError(
-        SettingWrong(f"{what} has {count}", code="preset_faulty", remedy="Correct the errors listed above."),
+        SettingWrong(f"{what} has {count}", code=code, remedy="Correct the errors listed above."),
         [
             plain(f"{fault.file}: {fault.key or '(file)'}: {fault.problem}; {fault.should}", 600)
             for fault in faults

@@ -85,8 +85,12 @@ def token(
         found = session.finish(lambda: engine.accounts.token(account, min_life=life, rejected=rejected))
         answer = found.to_json()
         _refresh(engine, found.account)
-        value = found.header_value.reveal() if found.header_value else f"Bearer {found.token.reveal()}"
-        line = f"{found.header_name}: {value}"
+        line = ""
+        if header:
+            from keyfob.service.accounts.tool_tokens import header_of
+
+            name, value = header_of(found)
+            line = f"{name}: {value.reveal()}"
     _print(session, answer, line if header else None)
 
 

@@ -71,8 +71,9 @@ def header(session: Session, ref: str) -> tuple[str, Secret]:
         name, value = session.from_agent(lambda: running_agent.header(ref))
         return name, Secret(value)
     except AgentGoneError:
-        found = session.finish(lambda: session.engine.accounts.token(ref, min_life=None))
-    return found.header_name, found.header_value or Secret(f"Bearer {found.token.reveal()}")
+        from keyfob.service.accounts.tool_tokens import header_of
+
+        return header_of(session.finish(lambda: session.engine.accounts.token(ref, min_life=None)))
 
 
 def hosts_of(session: Session, ref: str) -> tuple[str, ...]:

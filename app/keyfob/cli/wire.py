@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -57,7 +58,10 @@ def _tool_options(function: F) -> F:
     for option, names in reversed(takers.items()):
         text = f"{', '.join(names)}: {option.help}"
         flag = f"--{option.name.replace('_', '-')}"
-        function = click.option(flag, metavar=option.metavar, help=text)(function)
+        takes: dict[str, Any] = {"metavar": option.metavar}
+        if option.metavar is None:
+            takes = {"is_flag": True, "flag_value": "yes", "default": None}
+        function = click.option(flag, help=text, **takes)(function)
     return function
 
 
@@ -78,6 +82,7 @@ def _tool_options(function: F) -> F:
       keyfob wire git
       keyfob wire npm github
       keyfob wire kubectl work --user me --context staging
+      keyfob wire kubectl work --id-token
       keyfob wire mcp github --server github
     """,
 )

@@ -51,10 +51,20 @@ def id_token(account: str) -> dict[str, Any]:
 
 def header(account: str) -> tuple[str, str]:
     """The name and value of the header that carries the token."""
-    status, _, raw = exchange("GET", account_path("token", account), HEADER)
+    status, headers, raw = exchange("GET", account_path("token", account), HEADER)
     if status != 200:
-        lease(account)  # the same refusal, with its code
-        raise AgentGoneError("the agent refused the request without a reason")
+        lease(account)  # the same refusal, with all that is known of it
+        if not headers.get("keyfob-exit", "").isdecimal():
+            raise AgentGoneError("the agent refused the request without a reason")
+        message, _, remedy = raw.decode().partition(". ")  # there is a token, and no header for it
+        raise error_of(
+            {
+                "exit": headers["keyfob-exit"],
+                "code": headers.get("keyfob-code"),
+                "message": message,
+                "remedy": remedy or None,
+            }
+        )
     name, _, value = raw.decode().strip().partition(": ")
     return name, value
 

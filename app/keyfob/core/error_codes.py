@@ -42,6 +42,8 @@ ErrorCode = Literal[
     "not_testable",
     "paste_wrong",
     "header_reserved",
+    "no_single_header",
+    "key_signs_requests",
     "key_missing",
     "key_unfit",
     "plain_http",
@@ -62,6 +64,7 @@ ErrorCode = Literal[
     "import_provider_missing",
     "role_unknown",
     "role_ambiguous",
+    "tool_unverified",
     "nexus_address_wrong",
     "nxm_link_wrong",
     "file_ambiguous",
@@ -138,6 +141,8 @@ ErrorCode = Literal[
     "nexus_signed_out",
     "download_not_found",
     "feed_not_found",
+    "tool_not_found",
+    "tool_not_installed",
     # SettingWrong
     "port_taken",
     "client_refused",
@@ -190,6 +195,9 @@ ErrorCode = Literal[
     "links_taken",
     "links_unsupported",
     "disk_full",
+    "tool_file_faulty",
+    "tool_managed",
+    "tool_not_installable",
     # PeerFault
     "protocol_violation",
     "state_mismatch",
@@ -204,6 +212,9 @@ ErrorCode = Literal[
     "file_unlisted",
     "download_wrong",
     "download_elsewhere",
+    "tool_broken",
+    "archive_unusable",
+    "release_unreadable",
 ]
 
 _R, _S, _U, _F, _B = (
@@ -234,6 +245,8 @@ CODES: Mapping[ErrorCode, Advice] = {
     "not_testable": _F,
     "paste_wrong": _F,
     "header_reserved": _F,
+    "no_single_header": _F,
+    "key_signs_requests": _F,
     "key_missing": _F,
     "key_unfit": _F,
     "plain_http": _F,
@@ -254,6 +267,7 @@ CODES: Mapping[ErrorCode, Advice] = {
     "import_provider_missing": _F,
     "role_unknown": _F,
     "role_ambiguous": _F,
+    "tool_unverified": _F,
     "nexus_address_wrong": _F,
     "nxm_link_wrong": _F,
     "file_ambiguous": _F,
@@ -330,6 +344,8 @@ CODES: Mapping[ErrorCode, Advice] = {
     "nexus_signed_out": _S,
     "download_not_found": _F,
     "feed_not_found": _F,
+    "tool_not_found": _F,
+    "tool_not_installed": _F,
     # SettingWrong
     "port_taken": _F,
     "client_refused": _F,
@@ -382,6 +398,9 @@ CODES: Mapping[ErrorCode, Advice] = {
     "links_taken": _F,
     "links_unsupported": _F,
     "disk_full": _F,
+    "tool_file_faulty": _F,
+    "tool_managed": _F,
+    "tool_not_installable": _F,
     # PeerFault
     "protocol_violation": _B,
     "state_mismatch": _B,
@@ -396,6 +415,9 @@ CODES: Mapping[ErrorCode, Advice] = {
     "file_unlisted": _R,
     "download_wrong": _R,
     "download_elsewhere": _B,
+    "tool_broken": _R,
+    "archive_unusable": _R,
+    "release_unreadable": _R,
 }
 
 _NEAREST: Mapping[Advice, ErrorCode] = {

@@ -19,9 +19,9 @@ FD_VARIABLE = "KEYFOB_PASSPHRASE_FD"
 CREDENTIAL = "keyfob-passphrase"  # its name in systemd's LoadCredential=
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
 _DUMP_FILTER = "/proc/self/coredump_filter"
-# What a frozen app sets for itself and another program must not see.
+# What the frozen app's bootloader sets, and another program must not see. It keeps the person's own value
+# with _ORIG at the end.
 _BUNDLE_PATHS = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LIBPATH")
-_BUNDLE_ONLY = ("QT_PLUGIN_PATH", "QT_QPA_PLATFORM_PLUGIN_PATH", "PYTHONHOME", "PYTHONPATH", "_MEIPASS2")
 
 _persons_path: str | None = None  # PATH as this process was given it, if `begin` changed it
 _persons_core: tuple[int, int] | None = None  # RLIMIT_CORE likewise
@@ -153,12 +153,29 @@ def own_command(module: str = "keyfob.__main__") -> tuple[str, ...]:
     return (sys.executable, "-I", "-c", code, package_root())
 
 
+def frozen_command(name: str = "keyfob") -> str:
+    """The path of a command of this frozen app that stays the same when the app is updated, for files of
+    other programs: an autostart entry, a unit, a tool's settings. If the app does not update itself, it is
+    the command on the PATH, or the one in this app's folder.
+    """
+    folder = os.path.dirname(sys.executable)
+    root, kind = os.path.split(os.path.dirname(folder))
+    if kind == "versions" and os.path.lexists(os.path.join(root, "current")):
+        start = os.path.join(root, name)  # goes back to the version before, if a new one does not start
+        return start if os.path.isfile(start) else os.path.join(root, "current", "bin", name)
+    inside = os.path.join(folder, "bin", name)
+    found = find_program(name)
+    if found is not None and os.path.realpath(found) == os.path.realpath(inside):
+        return found
+    return inside
+
+
 def login_command() -> tuple[str, ...]:
     """What starts this Keyfob from an entry that stays: its installed command next to the interpreter, else
     the interpreter with the package.
     """
     if getattr(sys, "frozen", False):
-        return own_command()
+        return (frozen_command(),)
     beside = os.path.join(os.path.dirname(sys.executable), "keyfob.exe" if os.name == "nt" else "keyfob")
     return (beside,) if os.path.exists(beside) else own_command()
 
@@ -199,9 +216,9 @@ def passphrase_descriptor(environ: Mapping[str, str] = os.environ) -> int | None
     return int(text)
 
 
-def without_passphrase(environ: Mapping[str, str]) -> dict[str, str]:
-    """`environ` without the variables for the encrypted file's passphrase. systemd's credentials are left out
-    as a whole where ours is among them.
+def child_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment for another program: `environ` without the variables for the encrypted file's
+    passphrase. systemd's credentials are left out as a whole if ours is among them.
     """
     child = {name: value for name, value in environ.items() if name != FD_VARIABLE}
     folder = child.get(CREDENTIALS)
@@ -231,19 +248,14 @@ def restore_limits() -> None:
             file.write(b"0x" + _persons_filter)
 
 
-def child_environment(environ: Mapping[str, str], *, frozen: bool | None = None) -> dict[str, str]:
-    """The environment for another program: `environ` without the variables for the passphrase, and without
-    what a frozen app has set for its own libraries.
+def without_bundle(environ: Mapping[str, str]) -> dict[str, str]:
+    """`environ` as it was before the frozen app's bootloader added to it. To be called once, at the start: a
+    second call would take the person's own values for the bootloader's.
     """
-    child = without_passphrase(environ)
-    if not (getattr(sys, "frozen", False) if frozen is None else frozen):
-        return child
+    child = {name: value for name, value in environ.items() if not name.startswith("_PYI_")}
     for name in _BUNDLE_PATHS:
         original = child.pop(f"{name}_ORIG", None)
         child.pop(name, None)
         if original is not None:
             child[name] = original
-    for name in list(child):
-        if name in _BUNDLE_ONLY or name.startswith("_PYI_"):
-            del child[name]
     return child

@@ -1,7 +1,8 @@
 """Reads a preset's table as a `core.provider.Provider`, and reports all errors of form at once.
 
 Someone who writes a preset wants to see all its errors, so a key with an error is left out and the rest is
-read. Called by `checks`. Knows nothing about the meaning of a preset. Pure and thread-safe.
+read. Called by `checks`, and by the reader of companion tools for its own classes. Knows nothing about the
+meaning of a preset. Pure and thread-safe.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ SECRET_KEYS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class PresetFault:
-    """One fault of one preset: the dotted key, what is wrong with it and what it should be."""
+    """One fault of one preset, or of the file of a companion tool: the dotted key, what is wrong with it and
+    what it should be.
+    """
 
     key: str
     problem: str
@@ -51,9 +54,18 @@ def read(table: Mapping[str, Any]) -> tuple[Provider, list[PresetFault]]:
     """The provider of a merged table, and the faults of its shape. With faults it holds what is right, so
     that the rules can judge the rest: a faulty key has its default, and a faulty entry of a list is gone.
     """
-    reader = _Reader()
-    values = reader.table(table, Provider, "")
-    return Provider(**{"id": "x", "title": "X", **values}), reader.faults
+    values, faults = read_table(table, Provider, "a preset")
+    return Provider(**{"id": "x", "title": "X", **values}), faults
+
+
+def read_table(
+    table: Mapping[str, Any], shape: type[Any], noun: str
+) -> tuple[dict[str, Any], list[PresetFault]]:
+    """The right values of a table by the keys of `shape`, a dataclass, and the faults of its form. `noun`:
+    what such a table is called in a sentence, as "a preset".
+    """
+    reader = _Reader(shape, noun)
+    return reader.table(table, shape, ""), reader.faults
 
 
 class _Faulty:
@@ -66,7 +78,8 @@ FAULTY = _Faulty()
 class _Reader:
     """One reading of one table. Not thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: type[Any], noun: str) -> None:
+        self._root, self._noun = root, noun
         self.faults: list[PresetFault] = []
 
     def _fault(self, key: str, problem: str, should: str) -> _Faulty:
@@ -80,7 +93,7 @@ class _Reader:
         for name, value in table.items():
             here = f"{at}{plain(name, 60)}"
             if name not in known:
-                self.faults.append(_unknown(name, here, tuple(known)))
+                self.faults.append(self._unknown(name, here, tuple(known)))
                 continue
             read = self._value(value, known[name].kind, here)
             if not isinstance(read, _Faulty):
@@ -126,6 +139,23 @@ class _Reader:
                 self._fault(f"{here}.{plain(name, 60)}", _is(entry), "it should be a string")
         return MappingProxyType({name: entry for name, entry in value.items() if isinstance(entry, str)})
 
+    def _unknown(self, key: str, here: str, known: tuple[str, ...]) -> PresetFault:
+        if key in SECRET_KEYS:
+            return PresetFault(
+                here,
+                "is a secret",
+                f"{self._noun} must not contain one: Keyfob asks for it and keeps it in the keychain",
+            )
+        elsewhere = [path for path in _paths(self._root) if path.rpartition(".")[2] == key and path != here]
+        if elsewhere:
+            return PresetFault(here, "is in the wrong table", f"it should be {' or '.join(elsewhere)}")
+        near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+        if near:
+            return PresetFault(here, f"is not a key of {self._noun}", f"did you mean {near[0]}?")
+        return PresetFault(
+            here, f"is not a key of {self._noun}", f"the keys of this table are {', '.join(known)}"
+        )
+
 
 def _should(value: object, kind: object) -> str:
     """What a single value should be, with the word that was probably meant."""
@@ -151,26 +181,10 @@ def _within(value: str | int, limit: Limits) -> bool:
     return limit.pattern is None or re.fullmatch(limit.pattern, str(value)) is not None
 
 
-def _unknown(key: str, here: str, known: tuple[str, ...]) -> PresetFault:
-    if key in SECRET_KEYS:
-        return PresetFault(
-            here,
-            "is a secret",
-            "a preset must not contain one: Keyfob asks for it and keeps it in the keychain",
-        )
-    elsewhere = [path for path in _paths() if path.rpartition(".")[2] == key and path != here]
-    if elsewhere:
-        return PresetFault(here, "is in the wrong table", f"it should be {' or '.join(elsewhere)}")
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-    if near:
-        return PresetFault(here, "is not a key of a preset", f"did you mean {near[0]}?")
-    return PresetFault(here, "is not a key of a preset", f"the keys of this table are {', '.join(known)}")
-
-
-def _paths() -> list[str]:
+def _paths(root: type[Any]) -> list[str]:
     """The dotted path of every key one table deep."""
     out: list[str] = []
-    for key in keys_of(Provider).values():
+    for key in keys_of(root).values():
         inner = table_of(key.kind)
         out += [key.name] if inner is None else [f"{key.name}.{name}" for name in keys_of(inner)]
     return out

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from keyfob.core.errors import SettingWrong
-from keyfob.process.own_process import find_program, persons_path
+from keyfob.process.own_process import find_program, frozen_command, persons_path
 
 
 def command_of(program: str, short: str | None = None) -> str:
@@ -20,7 +20,8 @@ def command_of(program: str, short: str | None = None) -> str:
     found = find_program(program)
     if found is not None and os.name != "nt" and persons_path() == os.environ.get("PATH"):
         return short or program
-    beside = Path(sys.executable).with_name(program)
+    frozen = getattr(sys, "frozen", False)
+    beside = Path(frozen_command(program)) if frozen else Path(sys.executable).with_name(program)
     if found is None and beside.exists():
         found = str(beside)
     if found is not None:

@@ -15,7 +15,7 @@ from keyfob.core.errors import SettingWrong
 from keyfob.tools.yaml_places import Node, is_null, member, members, text_at, tree_of
 
 # May be in YAML without quotes; never a number or a YAML word.
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@/-]*")
+_PLAIN = re.compile(r"(?:--)?[A-Za-z0-9][A-Za-z0-9._@/-]*")
 EMPTY = "apiVersion: v1\nkind: Config\n"
 
 

@@ -29,6 +29,14 @@ def plan(request: SetupRequest) -> SetupPlan:
     user = request.options.get("user") or f"keyfob-{account.provider}-{account.label}"
     before = request.read(path)
     command = [command_of("keyfob"), "credential", "kubectl", account.id]
+    if request.options.get("id_token"):
+        if account.scopes and "openid" not in account.scopes:
+            raise SettingWrong(
+                f"{account.id} has no ID token, because it was not asked for the scope openid",
+                code="id_token_missing",
+                facts={"account": account.id},
+            )
+        command.append("--id-token")
     version = OLD_API_VERSION if _is_old(request) else API_VERSION
     after = kubeconfig.with_user(before or "", user, command, version)
     if (
@@ -72,6 +80,9 @@ TOOL = Tool(
         options=(
             Option("user", "NAME", "the name of the user in the kubeconfig."),
             Option("context", "NAME", "let this context use it."),
+            Option(
+                "id_token", None, "use the ID token, for a cluster that signs users in by OpenID Connect."
+            ),
         ),
     ),
 )

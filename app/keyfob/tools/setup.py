@@ -25,7 +25,7 @@ class Option:
     """An option of `keyfob wire` that a tool takes. Tools may share one."""
 
     name: str  # `shim_dir` for --shim-dir
-    metavar: str
+    metavar: str | None  # None: it takes no value, and is "yes" if it was given
     help: str
 
 

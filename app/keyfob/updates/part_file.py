@@ -139,7 +139,7 @@ def opened_part(target: Path, wanted: Note) -> Iterator[PartFile]:
     except KeyfobError:
         raise
     except OSError as error:
-        raise _disk_error(error, target) from error
+        raise disk_error(error, target) from error
     finally:
         with suppress(OSError):  # nothing was received: nothing to continue
             if path.stat().st_size == 0:
@@ -174,7 +174,8 @@ def _read_note(path: Path) -> Note | None:
     return note if texts and isinstance(note.size, int | None) else None
 
 
-def _disk_error(error: OSError, target: Path) -> SettingWrong:
+def disk_error(error: OSError, target: Path) -> SettingWrong:
+    """What an error of the disk means for a file that is written: `disk_full` or `file_unwritable`."""
     folder = str(target.parent)
     if error.errno in _FULL:
         return SettingWrong(f"The disk with {folder} is full", code="disk_full", facts={"path": folder})

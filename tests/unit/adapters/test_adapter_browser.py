@@ -13,7 +13,6 @@ import pytest
 
 from keyfob.adapters.system.browser import open_browser
 from keyfob.core.errors import SettingWrong
-from keyfob.process.own_process import child_environment
 from support.running import until
 
 URL = "https://id.example/authorize?state=a%20b&scope=x+y"
@@ -199,19 +198,3 @@ def test_our_descriptors_stay_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     finally:
         os.close(ours)
     assert str(ours) not in arguments(out)
-
-
-def test_a_frozen_app_gives_the_browser_its_own_libraries() -> None:
-    ours = {
-        "LD_LIBRARY_PATH": "/bundle/lib",
-        "LD_LIBRARY_PATH_ORIG": "/usr/local/lib",
-        "DYLD_LIBRARY_PATH": "/bundle/lib",
-        "QT_PLUGIN_PATH": "/bundle/plugins",
-        "_PYI_ARCHIVE_FILE": "/bundle/app",
-        "HOME": "/home/alice",
-    }
-    assert child_environment(ours, frozen=False) == ours
-    assert child_environment(ours, frozen=True) == {
-        "LD_LIBRARY_PATH": "/usr/local/lib",
-        "HOME": "/home/alice",
-    }

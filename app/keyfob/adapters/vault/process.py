@@ -34,7 +34,7 @@ from keyfob.core.errors import Fault, KeychainError, SignInEnded
 from keyfob.core.secret import Secret
 from keyfob.core.untyped import Json
 from keyfob.ports import VaultHealth, unhealthy
-from keyfob.process.own_process import own_command, without_passphrase
+from keyfob.process.own_process import child_environment, own_command
 
 # Seconds without a call after which the helper ends, and its memory with it.
 IDLE = 60.0
@@ -197,7 +197,7 @@ class HelperProcess:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 bufsize=0,
-                env=without_passphrase(os.environ),
+                env=child_environment(os.environ),
                 # A Ctrl-C meant for the parent must not tear a write.
                 start_new_session=os.name != "nt",
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),

@@ -28,6 +28,8 @@ REMEDIES: Remedies = {
     "not_testable": "Use it with one of your tools to see whether it works.",
     "paste_wrong": "Copy the full address or code from the browser, and nothing else.",
     "header_reserved": "Leave it out.",
+    "no_single_header": "Use it with a program that knows where the provider expects it.",
+    "key_signs_requests": "Use it with AWS tools.",
     "key_missing": "Enter the key and try again.",
     "key_unfit": "Copy the key again from the provider's page.[ {hint}.]",
     "plain_http": "Use an https address[, or connect to {server} without encryption in the form].",
@@ -50,6 +52,7 @@ REMEDIES: Remedies = {
     "import_provider_missing": "Connect the account, and enter its key there.",
     "role_unknown": "Choose another role.",
     "role_ambiguous": "Choose one of them.",
+    "tool_unverified": "Update it again, and confirm that you accept this.",
     "nexus_address_wrong": "Copy the address of the mod's page from the browser.",
     "nxm_link_wrong": "Click Mod Manager Download on the page of the mod again.",
     "file_ambiguous": "Choose a file on the mod's page.",
@@ -129,6 +132,8 @@ REMEDIES: Remedies = {
     "nexus_signed_out": "Connect your account of Nexus Mods.",
     "download_not_found": "It may be finished or cancelled already.",
     "feed_not_found": "Check the address of the releases.",
+    "tool_not_found": "Choose a tool from the list.",
+    "tool_not_installed": "Install it first.",
     # SettingWrong
     "port_taken": "Close the program that uses the port, or set another callback port in Settings.",
     "client_refused": "Check the app registration at the provider: its client id, its client secret and its "
@@ -188,6 +193,9 @@ REMEDIES: Remedies = {
     "links_taken": "Confirm that Keyfob may open these links.",
     "links_unsupported": "Copy the link of the button, and paste it into Keyfob.",
     "disk_full": "Free some disk space[ on the disk with {path}], then try again.",
+    "tool_file_faulty": "Correct the file[ {path}], or remove it.",
+    "tool_managed": "Update it in the way that you installed it[: {command}].",
+    "tool_not_installable": "Update it as its publisher says[: {command}].",
     # PeerFault
     "protocol_violation": "Try again. If the problem continues, report it to the provider.",
     "state_mismatch": "Start the sign-in again in one browser window.",
@@ -204,6 +212,9 @@ REMEDIES: Remedies = {
     "can keep the file.",
     "download_wrong": "Try again. If the problem continues, report it to the publisher of the file.",
     "download_elsewhere": "Keyfob downloaded nothing from there. Report it to the publisher of the file.",
+    "tool_broken": "Try again later. If the problem continues, report it to the tool's publisher.",
+    "archive_unusable": "Try again later. If the problem continues, report it to the tool's publisher.",
+    "release_unreadable": "Try again later. If the problem continues, report it to the tool's publisher.",
 }
 
 

@@ -28,7 +28,8 @@ def header_lines(record: Record, provider: Provider) -> Mapping[str, str] | None
     if not isinstance(record.status, Connected | Stale) or not shareable(provider, record):
         return None
     lines: dict[str, str] = {}
-    if api_of(provider, record.account.method).second is not None:
+    api = api_of(provider, record.account.method)
+    if api.second is not None or api.placement == "query":
         return lines
     for token_type in TOKEN_TYPES:
         grant = Grant(Secret(_TOKEN), _SOME_TIME, token_type=token_type)

@@ -9,11 +9,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from keyfob.core.account import Record
-from keyfob.core.errors import SettingWrong
+from keyfob.core.aws_key import key_pair
+from keyfob.core.error_codes import ErrorCode
+from keyfob.core.errors import SettingWrong, Usage
+from keyfob.core.facts import Facts
 from keyfob.core.grant import Grant
 from keyfob.core.http import Request
 from keyfob.core.methods import holds_key
-from keyfob.core.provider import Provider
+from keyfob.core.provider import Api, Provider
 from keyfob.core.secret import Secret
 from keyfob.protocol.token_placement import api_of, place_token, token_values
 from keyfob.service.accounts.views import Token
@@ -55,4 +58,28 @@ def token_of(record: Record, provider: Provider, grant: Grant) -> Token:
         scopes=grant.scopes,
         header_name=name,
         header_value=Secret(placed.headers[name]),
+        no_header=_no_header(api, grant.access),
     )
+
+
+def _no_header(api: Api, token: Secret) -> ErrorCode | None:
+    if api.placement == "query" or api.second is not None:
+        return "no_single_header"
+    # S3 services take signed requests, with a preset that says nothing about that.
+    return "key_signs_requests" if api.placement == "bearer" and key_pair(token) is not None else None
+
+
+def header_of(token: Token) -> tuple[str, Secret]:
+    """Name and value of the header that carries the token. Raises Usage `no_single_header` and
+    `key_signs_requests` if none does.
+    """
+    facts: Facts = {"account": token.account}
+    if token.no_header == "no_single_header":
+        raise Usage(f"No single header carries the key of {token.account}", code=token.no_header, facts=facts)
+    if token.no_header is not None:
+        raise Usage(
+            f"The key of {token.account} is an AWS key pair, which signs requests and is never sent",
+            code=token.no_header,
+            facts=facts,
+        )
+    return token.header_name, token.header_value or Secret(f"Bearer {token.token.reveal()}")

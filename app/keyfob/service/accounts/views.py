@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, TypedDict, get_args
 
 from keyfob.core.account import AccountView
+from keyfob.core.error_codes import ErrorCode
 from keyfob.core.errors import KeyfobError
 from keyfob.core.finding import Finding
 from keyfob.core.methods import Method
@@ -31,7 +32,8 @@ class Token:
     expires_at: datetime | None
     scopes: tuple[str, ...]
     header_name: str = "Authorization"
-    header_value: Secret | None = None  # the whole header value as the provider wants it
+    header_value: Secret | None = None  # the whole header value as the provider wants it; None: as Bearer
+    no_header: ErrorCode | None = None  # why no header alone carries it
 
     def to_json(self) -> dict[str, Any]:
         """The one document that may hold a token: as the agent and `keyfob token --json` answer."""

@@ -1,0 +1,64 @@
+"""Archives whose bytes depend on their content alone."""
+
+import gzip
+import json
+import lzma
+import shutil
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+INSTALLATION = "installation.json"  # beside the program: how this copy was installed
+
+
+def bundle(app: Path, source: Path, version: str, target: Path) -> None:
+    """Make the self-updating folder: versions beside each other, and a link to the current one."""
+    shutil.rmtree(target, ignore_errors=True)
+    home = target / "versions" / version
+    shutil.copytree(app, home, symlinks=True)
+    describe(home, "bundle", None)
+    (target / "current").symlink_to(f"versions/{version}")
+    start = source / "packaging" / "bundle" / "keyfob"
+    if start.exists():
+        shutil.copy(start, target / "keyfob")
+        (target / "keyfob").chmod(0o755)
+    else:
+        (target / "keyfob").symlink_to("current/keyfob")
+
+
+def describe(home: Path, kind: str, update_command: str | None) -> None:
+    """Write how a copy was installed, which decides how it is updated."""
+    words = {"kind": kind, "update_command": update_command}
+    file = home / INSTALLATION
+    file.write_text(json.dumps(words, indent=2) + "\n", "utf-8")
+    file.chmod(0o644)
+
+
+@contextmanager
+def _compressed(target: Path) -> Iterator[BinaryIO]:
+    with target.open("wb") as file:
+        if target.suffix == ".xz":
+            with lzma.open(file, "wb", preset=3) as packed:
+                yield packed  # type: ignore[misc]  # LZMAFile is a BinaryIO in all that tarfile calls
+        else:
+            with gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=file, mtime=0) as packed:
+                yield packed  # type: ignore[misc]
+
+
+def tar(folder: Path, name: str, epoch: int, target: Path) -> None:
+    """Pack a folder under `name`: sorted, one time, no owners."""
+
+    def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
+        for name, value in {"mtime": epoch, "uid": 0, "gid": 0, "uname": "", "gname": ""}.items():
+            setattr(member, name, value)
+        return member
+
+    with (
+        _compressed(target) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as archive,
+    ):
+        archive.add(folder, name, recursive=False, filter=plain)
+        for path in sorted(folder.rglob("*")):
+            archive.add(path, f"{name}/{path.relative_to(folder)}", recursive=False, filter=plain)

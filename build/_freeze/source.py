@@ -1,0 +1,81 @@
+"""What is built: the committed files, in a folder of their own, with the version that was asked for."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from _machine import ROOT, say, stop
+
+SDIST_PARTS = ("app", "resources", "packaging", "docs", "tests", "build")
+SDIST_FILES = ("README.md", "SECURITY.md", "CHANGELOG.md", "LICENSE", "pyproject.toml", "uv.lock")
+_VERSION = re.compile(
+    r"[0-9]+(\.[0-9]+)*((a|b|rc)[0-9]+)?(\.post[0-9]+)?(\.dev[0-9]+)?(\+[a-z0-9]+(\.[a-z0-9]+)*)?"
+)
+_PLACES = {"pyproject.toml": r'^version = "(.*)"$', "app/keyfob/__init__.py": r'^__version__ = "(.*)"$'}
+
+
+def is_version(text: str) -> bool:
+    """Whether this is a version in PEP 440's normal form, without an epoch."""
+    return _VERSION.fullmatch(text) is not None
+
+
+def take(target: Path) -> int:
+    """Copy the committed files to `target`. Returns the time of the last commit, in seconds since 1970, or
+    SOURCE_DATE_EPOCH if that is set.
+    """
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    given = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if given and not given.isdecimal():
+        stop("SOURCE_DATE_EPOCH is not a number of seconds. Unset it, or set it to one.", 2)
+    if not (ROOT / ".git").exists():
+        if not given:
+            stop(
+                "This is not a git checkout. Set SOURCE_DATE_EPOCH to the time of the release, in seconds.",
+                2,
+            )
+        _copy(target)
+        return int(given)
+    if _git("status", "--porcelain"):
+        say("Note: only what is committed is built; this checkout has changes beside that.")
+    with subprocess.Popen(["git", "-C", str(ROOT), "archive", "HEAD"], stdout=subprocess.PIPE) as archive:
+        subprocess.run(["tar", "-x", "-C", str(target)], stdin=archive.stdout, check=True)
+    if archive.returncode != 0:
+        stop("git cannot read the last commit. Check the checkout: git status")
+    return int(given or _git("log", "-1", "--format=%ct"))
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        stop(f"git {arguments[0]} failed: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+def _copy(target: Path) -> None:
+    junk = shutil.ignore_patterns("__pycache__", "*.pyc", "node_modules", ".cache")
+    for name in SDIST_PARTS:
+        shutil.copytree(ROOT / name, target / name, ignore=junk, symlinks=True)
+    for name in SDIST_FILES:
+        shutil.copy2(ROOT / name, target / name)
+
+
+def version_of(source: Path) -> str:
+    """The version that the source names."""
+    found = re.search(_PLACES["pyproject.toml"], (source / "pyproject.toml").read_text("utf-8"), re.MULTILINE)
+    if found is None:
+        stop("pyproject.toml names no version. Check the checkout: git status")
+    return found[1]
+
+
+def set_version(source: Path, version: str) -> None:
+    """Write the version into the copy of the source."""
+    for file, pattern in _PLACES.items():
+        path = source / file
+        text = path.read_text("utf-8")
+        found = re.search(pattern, text, re.MULTILINE)
+        if found is None:
+            stop(f"{file} names no version. Check the checkout: git status")
+        path.write_text(text[: found.start(1)] + version + text[found.end(1) :], "utf-8")
