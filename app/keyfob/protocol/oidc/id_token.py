@@ -42,7 +42,9 @@ _TENANT = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
-class _Parsed:
+class ParsedToken:
+    """The two readable parts of a JWT, of which nothing is checked."""
+
     header: Mapping[str, Any]
     claims: Mapping[str, Any]
 
@@ -63,7 +65,7 @@ def verify(
     Fetches the server's keys if they are not known, and again for a key that is not among them. Raises
     PeerFault `id_token_invalid` or `subject_mismatch`; Transient if keys are needed and cannot be had.
     """
-    parsed = _parse(token)
+    parsed = parse_token(token)
     _check_header(parsed.header)
     if subject is None:
         # At a sign-in the metadata is new. A renewal has what the account pinned, and since then the server
@@ -82,7 +84,7 @@ def verify_userinfo(ctx: FlowContext, token: Secret, *, at: datetime) -> Flow[di
     client. It has no times of its own. Raises as `verify`.
     """
     try:
-        parsed = _parse(token)
+        parsed = parse_token(token)
         _check_header(parsed.header)
         _check_issuer(ctx, parsed.claims)
         _audiences(ctx.client.client_id, parsed.claims)
@@ -100,7 +102,7 @@ def unverified_claims(token: Secret | None) -> dict[str, Any] | None:
     if token is None:
         return None
     try:
-        return dict(_parse(token).claims)
+        return dict(parse_token(token).claims)
     except PeerFault:
         return None
 
@@ -109,7 +111,8 @@ def _invalid(why: str) -> NoReturn:
     raise PeerFault(f"The ID token is not valid: {why}", code="id_token_invalid")
 
 
-def _parse(token: Secret) -> _Parsed:
+def parse_token(token: Secret) -> ParsedToken:
+    """Takes a signed JWT apart (RFC 7515 §3.1). Raises PeerFault `id_token_invalid`."""
     text = token.reveal()
     if len(text) > TOKEN_MOST:
         _invalid("it is too large")
@@ -125,10 +128,11 @@ def _parse(token: Secret) -> _Parsed:
         _invalid("it cannot be read")
     if not isinstance(header, dict) or not isinstance(claims, dict):
         _invalid("it cannot be read")
-    return _Parsed(header, claims)
+    return ParsedToken(header, claims)
 
 
-def _check_header(header: Mapping[str, Any]) -> None:
+def check_algorithm(header: Mapping[str, Any]) -> None:
+    """Refuses what would have us trust a token on its own word. Raises PeerFault `id_token_invalid`."""
     alg = header.get("alg")
     if not isinstance(alg, str) or alg not in ALGORITHMS:
         # With `none` anybody signs, and with HS256 anybody who knows the public key or shares the secret.
@@ -136,11 +140,15 @@ def _check_header(header: Mapping[str, Any]) -> None:
     for name in _REFUSED_HEADERS:
         if name in header:
             _invalid(f"its header has {name}")
+    if not isinstance(header.get("kid", ""), str):
+        _invalid("its key id is not a string")
+
+
+def _check_header(header: Mapping[str, Any]) -> None:
+    check_algorithm(header)
     kind = header.get("typ", "JWT")
     if not isinstance(kind, str) or kind.lower().removeprefix("application/") in _OTHER_KINDS:
         _invalid("it is a different kind of token")
-    if not isinstance(header.get("kid", ""), str):
-        _invalid("its key id is not a string")
 
 
 def _check_announced(ctx: FlowContext, alg: str) -> None:
@@ -161,7 +169,7 @@ def _check_signature(ctx: FlowContext, token: Secret, header: Mapping[str, Any],
     uri = ctx.safe(ctx.server.endpoints.jwks_uri, "The address of the signing keys")
     keys = ctx.env.keys
     known = keys.cached(uri)
-    if _signed_by_one_of(known, token, header):
+    if signed_by_one_of(known, token, header):
         return
     # Unknown key id, or a signature that no known key made: the server may have new keys.
     if not keys.may_fetch(uri, at):
@@ -174,13 +182,14 @@ def _check_signature(ctx: FlowContext, token: Secret, header: Mapping[str, Any],
             raise
         _invalid("none of the known keys signed it, and Keyfob could not get newer keys")
     keys.store(uri, fetched)
-    if not _signed_by_one_of(fetched, token, header):
+    if not signed_by_one_of(fetched, token, header):
         _invalid("none of the server's keys signed it")
 
 
-def _signed_by_one_of(
+def signed_by_one_of(
     candidates: Sequence[Mapping[str, Any]], token: Secret, header: Mapping[str, Any]
 ) -> bool:
+    """Whether one of these keys made the signature, under the algorithm of the header and for this key."""
     alg, kid = header["alg"], header.get("kid")
     fitting = [k for k in candidates if fits(k, alg) and (kid is None or k.get("kid") == kid)]
     return any(_signed_by(key, token, alg) for key in fitting[:TRIES_MOST])

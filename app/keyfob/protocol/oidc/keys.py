@@ -30,7 +30,12 @@ def read_keys(response: Response, what: str) -> tuple[Mapping[str, Any], ...]:
     weak are passed over. Raises as `responses.read_json`, and PeerFault `metadata_invalid` if it is not a key
     set.
     """
-    found = read_json(response, what).get("keys")
+    return usable_keys(read_json(response, what), what)
+
+
+def usable_keys(document: Mapping[str, Any], what: str) -> tuple[Mapping[str, Any], ...]:
+    """The same for a key set that is read already."""
+    found = document.get("keys")
     if not isinstance(found, list):
         raise PeerFault(f"{what} sent no keys", code="metadata_invalid")
     usable = []
