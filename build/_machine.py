@@ -53,6 +53,7 @@ TESTS = [
     *"libglib2.0-bin libgtk-3-bin".split(),  # start the app from its menu entry
     *"gcc libc6-dev musl-tools".split(),  # the native keyfob-token
     "docker-registry",  # a registry with token authentication
+    "postgresql",  # keys of callers, shared by several servers
     "python3-venv",
     # Tools that are often there without a package of this name.
     *(
@@ -67,6 +68,7 @@ PACKAGES = "binutils dpkg-dev gcc git libc6-dev musl-tools rpm".split()
 SERVICES = {
     "openssh-server": ("ssh.service", "ssh.socket"),
     "docker-registry": ("docker-registry.service",),
+    "postgresql": ("postgresql.service",),
     "docker.io": ("docker.service", "docker.socket", "containerd.service"),
 }
 FOR_UV = ["python3-venv", "ca-certificates"]

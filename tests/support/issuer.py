@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 
 class Issuer:
-    """Serves while in `with`. `broken` answers 500 to everything; `seen` holds the paths that were asked for."""
+    """Serves while in `with`. `broken` answers 500 to everything; `seen` holds the paths that came."""
 
     def __init__(self) -> None:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)

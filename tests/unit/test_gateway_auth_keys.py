@@ -7,6 +7,8 @@ import logging
 import os
 import re
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from keyfob.core.errors import NotFound, Transient
 from keyfob.gateway.auth import AuthProvider, AuthResult, AuthSettingError, create_auth_provider
 from keyfob.gateway.auth.database import DatabaseAPIKeyAuth
 from keyfob.gateway.auth.static import LOOK_AGAIN, hashed
-from keyfob.gateway.auth.tables import ApiKey, AuditEvent, open_database
+from keyfob.gateway.auth.tables import ApiKey, AuditEvent, close_database, open_database
 
 KEY = "sk-abcdefghijkl-" + "0123456789abcdef" * 2
 LINE = "{key}: {{user_id: alice, tenant_id: acme, is_admin: true, scopes: [read], metadata: {{team: tools}}}}"
@@ -135,8 +137,10 @@ class TestStatic:
 
 
 @pytest.fixture
-def sessions(tmp_path: Path) -> sessionmaker[Session]:
-    return open_database(f"sqlite:///{tmp_path / 'gateway.db'}")
+def sessions(tmp_path: Path) -> Iterator[sessionmaker[Session]]:
+    found = open_database(f"sqlite:///{tmp_path / 'gateway.db'}")
+    yield found
+    close_database(found)
 
 
 def made(sessions: sessionmaker[Session], **words: object) -> tuple[str, str]:
@@ -163,7 +167,7 @@ class TestDatabase:
         assert valid(provider, raw)
 
     def test_without_sessions_it_says_so(self) -> None:
-        with pytest.raises(ValueError, match="^session_factory is required for database authentication$"):
+        with pytest.raises(ValueError, match=r"^session_factory is required for database authentication$"):
             create_auth_provider("database")
 
     def test_s66_wrong_keys(self, sessions: sessionmaker[Session]) -> None:
@@ -263,7 +267,7 @@ class TestDatabase:
     def test_s76_a_stolen_file_has_no_key(self, sessions: sessionmaker[Session], tmp_path: Path) -> None:
         _, raw = made(sessions)
         ask(create_auth_provider("database", session_factory=sessions), raw)
-        with sqlite3.connect(tmp_path / "gateway.db") as connection:
+        with closing(sqlite3.connect(tmp_path / "gateway.db")) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         secret = raw.rsplit("-", 1)[1]
         for file in tmp_path.iterdir():
@@ -282,12 +286,13 @@ class TestDatabase:
         assert raw.rsplit("-", 1)[1] not in caplog.text
         assert "forged" not in caplog.text
 
-    def test_a_database_that_fails_is_no_refusal(self, tmp_path: Path) -> None:
+    def test_a_database_that_fails_is_no_refusal(
+        self, sessions: sessionmaker[Session], tmp_path: Path
+    ) -> None:
         file = tmp_path / "gateway.db"
-        sessions = open_database(f"sqlite:///{file}")
         _, raw = made(sessions)
         provider = create_auth_provider("database", session_factory=sessions)
-        with sqlite3.connect(file) as connection:
+        with closing(sqlite3.connect(file)) as connection:
             connection.execute("DROP TABLE gateway_api_keys")
         with pytest.raises(Transient):
             ask(provider, raw)

@@ -26,7 +26,7 @@ from keyfob.gateway.auth.claim_rules import Rules
 from keyfob.gateway.auth.local import ListedUsers, LocalAuth, StoredUsers
 from keyfob.gateway.auth.oidc import MultiOIDCAuth, OIDCAuth
 from keyfob.gateway.auth.passwords import NOBODY, hash_password, is_hash, matches
-from keyfob.gateway.auth.tables import User, open_database
+from keyfob.gateway.auth.tables import User, close_database, open_database
 from support.issuer import Issuer
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -164,6 +164,7 @@ class TestLocal:
         with sessions.begin() as session:
             session.get_one(User, "alice").disabled_at = datetime.now(UTC)
         assert self.token(provider) is None
+        close_database(sessions)
 
     @pytest.mark.parametrize(
         "words",
@@ -183,18 +184,22 @@ class TestLocal:
             create_auth_provider("local", words)
 
 
+def _wait(attempts: Attempts) -> float:
+    """In seconds."""
+    try:
+        attempts.check("alice", "bob")
+    except TooManyAttemptsError as many:
+        return many.retry_after.total_seconds() if many.retry_after else 0.0
+    return 0.0
+
+
 def test_waits_double_and_are_forgotten() -> None:
     now = [0.0]
     attempts = Attempts(clock=lambda: now[0])
     waits = []
     for _ in range(FREE + 14):
         attempts.failed("alice")
-        try:
-            attempts.check("alice", "bob")
-            waits.append(0.0)
-        except TooManyAttemptsError as many:
-            assert many.retry_after is not None
-            waits.append(many.retry_after.total_seconds())
+        waits.append(_wait(attempts))
     assert waits[: FREE + 3] == [0.0] * (FREE - 1) + [1.0, 2.0, 4.0, 8.0]
     assert waits[-1] == LONGEST_WAIT
     now[0] += LONGEST_WAIT

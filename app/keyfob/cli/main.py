@@ -71,6 +71,11 @@ GROUPS: dict[str, dict[str, Verb]] = {
             "client_metadata:client_metadata", "Print the client metadata document to host."
         ),
     },
+    "Gateway": {
+        "keys": Verb("keys:keys", "Manage the keys of the gateway's callers."),
+        "users": Verb("users:users", "Manage the users who sign in to the gateway."),
+        "audit": Verb("audit:audit", "Show what happened to the gateway's keys and users."),
+    },
     "Keyfob": {
         "window": Verb("window:window", "Open the app's window, or a part of it."),
         "demo": Verb("demo:demo", "Try Keyfob with a provider on this computer."),

@@ -126,6 +126,7 @@ REMEDIES: Remedies = {
     "permission_not_found": "Look at the list of programs in Settings.",
     "import_not_found": "Choose a file that exists.",
     "key_not_found": "Choose one of your keys.",
+    "caller_not_found": "Choose one of the keys or users of the gateway.",
     "account_elsewhere": "Use Keyfob on that machine.",
     "agent_not_running": "Keep Keyfob open. It does the same work as the agent.",
     "nexus_not_found": "Check the address.",

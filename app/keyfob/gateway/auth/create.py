@@ -63,7 +63,7 @@ def create_auth_provider(
             from keyfob.gateway.auth.database import DatabaseAPIKeyAuth
 
             _known(words, {"session_factory", "database_url"})
-            return DatabaseAPIKeyAuth(_sessions(words))
+            return DatabaseAPIKeyAuth(_sessions(words), owned=_opened_here(words))
         case "local":
             return _local(words)
         case "oidc":
@@ -99,7 +99,9 @@ def _local(words: Mapping[str, Any]) -> AuthProvider:
     sessions = _sessions(words)
     if sessions is None:
         raise AuthSettingError("Local sign-in needs users, session_factory or database_url")
-    return LocalAuth(StoredUsers(sessions), lifetime=lifetime, uses=Uses(sessions), **secrets)
+    return LocalAuth(
+        StoredUsers(sessions), lifetime=lifetime, uses=Uses(sessions, owned=_opened_here(words)), **secrets
+    )
 
 
 def _sessions(words: Mapping[str, Any]) -> sessionmaker[Session] | None:
@@ -109,6 +111,10 @@ def _sessions(words: Mapping[str, Any]) -> sessionmaker[Session] | None:
         return open_database(_text(words, "database_url"))
     found: sessionmaker[Session] | None = words.get("session_factory")
     return found
+
+
+def _opened_here(words: Mapping[str, Any]) -> bool:
+    return words.get("session_factory") is None
 
 
 def _issuer(words: object, where: str) -> OIDCAuth:

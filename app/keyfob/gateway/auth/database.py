@@ -5,7 +5,6 @@ Use `open_database(url)` for the sessions, or a `sessionmaker` of your own progr
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import logging
 import time
@@ -18,6 +17,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from keyfob.core.errors import NotFound, Transient
 from keyfob.gateway.auth.key_format import SALT_BYTES, digest_of, identifier_of, new_key, same
+from keyfob.gateway.auth.key_rows import KeyRow, KeyRows
 from keyfob.gateway.auth.result import (
     REFUSED,
     SUBJECT_TYPES,
@@ -33,7 +33,6 @@ _log = logging.getLogger("keyfob.gateway.auth")
 # Seconds that a right key is taken from memory: a revocation is in force everywhere within one second.
 KNOWN_FOR = 0.8
 KNOWN_MOST = 10_000
-LOOKUPS_AT_ONCE = 8  # a flood of wrong keys does not take every thread and connection
 OVERLAP = timedelta(days=1)
 _DUMMY = b"\0" * SALT_BYTES
 
@@ -42,18 +41,22 @@ class DatabaseAPIKeyAuth(AuthProvider):
     """Lets in whoever sends a key that is in the table, not revoked and not expired."""
 
     def __init__(
-        self, session_factory: sessionmaker[Session] | None, *, clock: Callable[[], datetime] | None = None
+        self,
+        session_factory: sessionmaker[Session] | None,
+        *,
+        owned: bool = False,
+        clock: Callable[[], datetime] | None = None,
     ) -> None:
-        """`session_factory` stays the caller's: `close` does not close its engine. Raises AuthSettingError
-        without one.
+        """`owned`: `close` closes the database's connections too. Raises AuthSettingError without
+        `session_factory`.
         """
         if session_factory is None:
             raise AuthSettingError("session_factory is required for database authentication")
         self._sessions = session_factory
         self._clock = clock or (lambda: datetime.now(UTC))
-        self._uses = Uses(session_factory)
+        self._uses = Uses(session_factory, owned=owned)
         self._known: dict[bytes, tuple[float, AuthResult]] = {}
-        self._lookups = asyncio.Semaphore(LOOKUPS_AT_ONCE)
+        self._rows = KeyRows(session_factory)
 
     async def authenticate(self, token: str) -> AuthResult:
         """As `AuthProvider` says."""
@@ -73,7 +76,7 @@ class DatabaseAPIKeyAuth(AuthProvider):
 
     def close(self) -> None:
         """As `AuthProvider` says."""
-        self._uses.flush()
+        self._uses.close()
 
     def _from_memory(self, mark: bytes) -> AuthResult | None:
         kept = self._known.get(mark)
@@ -88,20 +91,18 @@ class DatabaseAPIKeyAuth(AuthProvider):
             self._refuse("not_a_key", None)
             return REFUSED
         started = time.monotonic()  # the answer is as old as the question
-        async with self._lookups:
-            try:
-                found = await asyncio.to_thread(self._look_up, key_id, token)
-            except SQLAlchemyError as error:
-                raise Transient("The keys' database cannot be reached", detail=type(error).__name__) from None
+        try:
+            row = await self._rows.row(key_id)
+        except SQLAlchemyError as error:
+            raise Transient("The keys' database cannot be reached", detail=type(error).__name__) from None
+        found = self._judged(key_id, token, row)
         if found.authenticated:
             if len(self._known) >= KNOWN_MOST:
                 self._known.clear()
             self._known[mark] = started + KNOWN_FOR, found
         return found
 
-    def _look_up(self, key_id: str, token: str) -> AuthResult:
-        with self._sessions() as session:
-            row = session.get(ApiKey, key_id)
+    def _judged(self, key_id: str, token: str, row: KeyRow | None) -> AuthResult:
         # An unknown key costs the same work as a wrong one.
         right = same(digest_of(token, row.salt if row else _DUMMY), row.digest if row else _DUMMY * 2)
         if row is None or not right:
@@ -126,7 +127,7 @@ class DatabaseAPIKeyAuth(AuthProvider):
             key_id=key_id,
         )
 
-    def _refuse(self, reason: str, key_id: str | None, row: ApiKey | None = None) -> None:
+    def _refuse(self, reason: str, key_id: str | None, row: KeyRow | None = None) -> None:
         _log.info("Refused %s: %s", key_id or "a caller", reason)
         tenant = row.tenant_id if row else None
         self._uses.refused(reason, key_id=key_id, user_id=row.user_id if row else None, tenant_id=tenant)
@@ -202,7 +203,7 @@ class DatabaseAPIKeyAuth(AuthProvider):
         """
         row, now = _row(session, key_id, tenant_id), datetime.now(UTC)
         if row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= now):
-            raise NotFound(f"The key {key_id} has ended", code="key_not_found")
+            raise NotFound(f"The key {key_id} has ended", code="caller_not_found")
         lifetime = row.expires_at - row.created_at if row.expires_at is not None else None
         made = DatabaseAPIKeyAuth.create_key(
             session,
@@ -231,7 +232,7 @@ def _subject_type(word: str) -> SubjectType:
 def _row(session: Session, key_id: str, tenant_id: str | None) -> ApiKey:
     row = session.get(ApiKey, key_id)
     if row is None or (tenant_id is not None and row.tenant_id != tenant_id):
-        raise NotFound("There is no such key", code="key_not_found")
+        raise NotFound("There is no such key", code="caller_not_found")
     return row
 
 

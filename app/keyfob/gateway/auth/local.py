@@ -185,7 +185,7 @@ class LocalAuth(AuthProvider):
     def close(self) -> None:
         """As `AuthProvider` says."""
         if self._uses is not None:
-            self._uses.flush()
+            self._uses.close()
 
     def _claims(self, token: str) -> dict[str, Any] | None:
         import jwt

@@ -15,7 +15,7 @@ from sqlalchemy import insert, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
-from keyfob.gateway.auth.tables import ApiKey, AuditEvent
+from keyfob.gateway.auth.tables import ApiKey, AuditEvent, close_database
 
 _log = logging.getLogger("keyfob.gateway.auth")
 EVERY = 30.0  # seconds between two writes
@@ -27,7 +27,9 @@ _Event = tuple[str, str | None, str | None, str | None, str | None]  # kind, key
 class Uses:
     """Collects in memory, and writes on a thread of its own. Thread-safe."""
 
-    def __init__(self, sessions: sessionmaker[Session]) -> None:
+    def __init__(self, sessions: sessionmaker[Session], *, owned: bool = False) -> None:
+        """`owned`: `close` closes the database too."""
+        self._owned = owned
         self._sessions = sessions
         self._lock = threading.Lock()
         self._events: Counter[_Event] = Counter()
@@ -60,6 +62,12 @@ class Uses:
                 self._timer = threading.Timer(EVERY, self.flush)
                 self._timer.daemon = True
                 self._timer.start()
+
+    def close(self) -> None:
+        """Writes what waits. Blocks."""
+        self.flush()
+        if self._owned:
+            close_database(self._sessions)
 
     def flush(self) -> None:
         """Writes what waits. Blocks. A database that fails keeps it waiting."""

@@ -1,0 +1,89 @@
+"""`keyfob audit`: what happened to the gateway's keys and users."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import click
+
+from keyfob.cli import words
+from keyfob.cli.gateway_database import database
+from keyfob.cli.options import json_option, moment, pass_session
+from keyfob.cli.session import Session
+from keyfob.core.times import from_rfc3339
+
+KINDS = (
+    "created", "rotated", "revoked", "used", "refused", "user_added", "password_changed", "user_disabled"
+)  # fmt: skip
+_WORDS = {
+    "created": "created a key",
+    "rotated": "replaced a key",
+    "revoked": "revoked a key",
+    "used": "used",
+    "refused": "refused",
+    "user_added": "added the user",
+    "password_changed": "set the password",
+    "user_disabled": "disabled the user",
+}
+
+
+@click.command(short_help="Show what happened to the gateway's keys and users.")
+@click.option("--key", "key_id", metavar="KEY", help="Only events of this key.")
+@click.option("--user", "user_id", metavar="NAME", help="Only events of this user.")
+@click.option("--tenant", "tenant_id", metavar="NAME", help="Only events of this tenant.")
+@click.option("--kind", type=click.Choice(KINDS), help="Only events of this kind.")
+@click.option("--since", callback=moment, metavar="TIME", help="Only later events: 2h, 7d, or a time.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, metavar="N")
+@json_option
+@pass_session
+def audit(
+    session: Session,
+    key_id: str | None,
+    user_id: str | None,
+    tenant_id: str | None,
+    kind: str | None,
+    since: datetime | None,
+    limit: int,
+) -> None:
+    """Show when keys were created, used, refused and revoked, the newest event first.
+
+    Uses and refusals are written every 30 seconds, with their number.
+
+    \b
+    Example:
+      keyfob audit --user alice --since 7d
+    """
+    with database() as transaction:
+        from keyfob.gateway.auth import administration
+
+        rows = [
+            administration.event_json(row)
+            for row in administration.audit(
+                transaction,
+                key_id=key_id,
+                user_id=user_id,
+                tenant_id=tenant_id,
+                kind=kind,
+                since=since,
+                limit=limit,
+            )
+        ]
+    if session.json:
+        session.document({"events": rows})
+        return
+    if not rows:
+        session.say("Nothing happened.")
+        return
+    table = [
+        (
+            words.moment(from_rfc3339(row["at"]), session.now()),
+            row["user_id"] or "-",
+            row["key_id"] or "-",
+            _WORDS.get(row["kind"], row["kind"]),
+            f"{row['count']} times" if row["count"] > 1 else "",
+            (row["detail"] or "").replace("_", " "),
+        )
+        for row in rows
+    ]
+    for line in words.table(table, ("TIME", "USER", "KEY", "WHAT", "HOW OFTEN", "WHY")):
+        session.say(line)
