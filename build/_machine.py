@@ -49,7 +49,7 @@ TESTS = [
     *"curl openssh-client openssh-server openssl".split(),  # tools that ask for tokens, hostile servers
     *"zsh fish".split(),  # completion in the real shells
     *"make g++".split(),  # a native module of the atproto server
-    *"desktop-file-utils appstream".split(),  # judge the menu entry and the AppStream file
+    *"desktop-file-utils appstream xdg-utils".split(),  # judge the menu entry and the AppStream file
     *"libglib2.0-bin libgtk-3-bin".split(),  # start the app from its menu entry
     *"gcc libc6-dev musl-tools".split(),  # the native keyfob-token
     "docker-registry",  # a registry with token authentication

@@ -207,7 +207,7 @@ def test_adult_content_is_hidden_unless_chosen(aldis: NexusService, server: Nexu
     assert "Night Life" in [mod.name for mod in aldis.browse(SKYRIM, "latest_updated", fresh=True)]
 
 
-def test_pictures_come_without_credentials_and_are_kept(aldis: NexusService, server: NexusServer) -> None:
+def test_s98_pictures_come_without_credentials_and_are_kept(aldis: NexusService, server: NexusServer) -> None:
     url = aldis.browse(SKYRIM, "trending")[0].picture
     assert url is not None
     path = aldis.picture(url)

@@ -93,7 +93,7 @@ def test_of_several_files_the_user_chooses(aldis: NexusService) -> None:
     assert [file.file_id for file in aldis.files(SKYRIM, 12)] == [121, 122]
 
 
-def test_a_free_member_presses_the_button(nexus: Nexus, server: NexusServer, tmp_path: Path) -> None:
+def test_s99_a_free_member_presses_the_button(nexus: Nexus, server: NexusServer, tmp_path: Path) -> None:
     brea = nexus.service("nexusmods/brea")
     waiting = ended(nexus, brea.download(SKYRIM, 13, 130).id, "link")
     assert waiting.page.endswith("/skyrimspecialedition/mods/13?tab=files&file_id=130&nmm=1")
@@ -122,7 +122,7 @@ def test_an_expired_link_says_to_press_the_button_again(nexus: Nexus, server: Ne
     assert item.code == "nxm_link_expired"
 
 
-def test_a_link_of_another_member_is_not_sent(nexus: Nexus, server: NexusServer) -> None:
+def test_s99_a_link_of_another_member_is_not_sent(nexus: Nexus, server: NexusServer) -> None:
     with pytest.raises(keyfob.SettingWrong) as caught:
         nexus.open_link(server.site.nxm(77, SKYRIM, 13, 130))
     assert caught.value.code == "nxm_link_of_another"
@@ -237,7 +237,7 @@ def test_a_file_that_the_site_does_not_list_is_refused_until_the_user_keeps_it(
     assert kept.path.exists()
 
 
-def test_another_file_or_another_size_is_refused(
+def test_s98_another_file_or_another_size_is_refused(
     aldis: NexusService, nexus: Nexus, server: NexusServer, tmp_path: Path
 ) -> None:
     aldis.set_folder(SKYRIM, tmp_path / "mods")
@@ -258,7 +258,7 @@ def test_another_file_or_another_size_is_refused(
     assert done.path.read_bytes() == wanted.content
 
 
-def test_what_the_api_names_becomes_a_safe_name(
+def test_s98_what_the_api_names_becomes_a_safe_name(
     aldis: NexusService, nexus: Nexus, server: NexusServer, tmp_path: Path
 ) -> None:
     aldis.set_folder(SKYRIM, tmp_path / "mods")
@@ -270,7 +270,7 @@ def test_what_the_api_names_becomes_a_safe_name(
     assert done.path.name == "_.._evil.zip"
 
 
-def test_a_link_to_another_host_is_not_opened(
+def test_s98_a_link_to_another_host_is_not_opened(
     aldis: NexusService, nexus: Nexus, server: NexusServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(

@@ -62,6 +62,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "unwire": Verb("wire:unwire", "Undo keyfob wire."),
         "tools": Verb("tools:tools", "List, check and update the tools that use your accounts."),
         "agent": Verb("agent:agent", "Keep accounts signed in and answer tools, without a window."),
+        "nexus": Verb("nexus:nexus", "Use your account of Nexus Mods: mods, updates, downloads."),
         "permissions": Verb("permissions:permissions", "List, give and revoke what programs may use."),
     },
     "Providers": {

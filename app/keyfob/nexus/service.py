@@ -33,7 +33,7 @@ from keyfob.nexus.models import DownloadItem, Game, Limits, Mod, ModState, Profi
 from keyfob.nexus.mods import Mods, note_downloaded
 from keyfob.nexus.pictures import Pictures
 from keyfob.nexus.reading import ModFile
-from keyfob.nexus.site import List, Site
+from keyfob.nexus.site import DAY, GAMES, List, Site, games_of
 from keyfob.nexus.transfers import Transfers
 from keyfob.process import paths
 
@@ -84,6 +84,20 @@ class Nexus:
                 found = self._services.get(row["id"]) or NexusService(self, row, self._pause)
                 self._services[account] = self._services[row["id"]] = found
             return found
+
+    def known_games(self) -> list[Game]:
+        """The games of the site as they were read last, without asking: for completion."""
+        return games_of(self.cache.get(GAMES, 30 * DAY))
+
+    def folder(self, domain: str) -> Path:
+        """Where a game's downloads go."""
+        chosen = self.library.read().games.get(domain, GameEntry()).folder
+        return Path(chosen) if chosen else Path(paths.downloads_folder(self.env)) / "Nexus Mods" / domain
+
+    def set_folder(self, domain: str, folder: Path | None) -> None:
+        """Choose it; None: Keyfob's own choice again. Downloads that are in the list keep theirs."""
+        text = str(folder.expanduser().absolute()) if folder is not None else None
+        self.library.change(lambda before: before.with_game(domain, folder=text))
 
     def open_link(self, text: str) -> DownloadItem:
         """Download what an `nxm://` link of the site's button names. Raises Usage `nxm_link_wrong`, Transient
@@ -204,15 +218,11 @@ class NexusService:
 
     def folder(self, domain: str) -> Path:
         """Where a game's downloads go."""
-        chosen = self._nexus.library.read().games.get(domain, GameEntry()).folder
-        return (
-            Path(chosen) if chosen else Path(paths.downloads_folder(self._nexus.env)) / "Nexus Mods" / domain
-        )
+        return self._nexus.folder(domain)
 
     def set_folder(self, domain: str, folder: Path | None) -> None:
-        """Choose it; None: Keyfob's own choice again. Downloads that are in the list keep theirs."""
-        text = str(folder.expanduser().absolute()) if folder is not None else None
-        self._nexus.library.change(lambda before: before.with_game(domain, folder=text))
+        """See `Nexus.set_folder`."""
+        self._nexus.set_folder(domain, folder)
 
     # --- mods -----------------------------------------------------------------------------------------------
 
@@ -248,11 +258,11 @@ class NexusService:
 
     # --- lists ----------------------------------------------------------------------------------------------
 
-    def browse(self, game: str, which: List, *, fresh: bool = False) -> list[Mod]:
-        """Ten mods of a game: `trending`, `latest_added` or `latest_updated`. Without adult content unless
-        that is chosen, and without what is hidden.
+    def browse(self, game: str, which: List, *, adult: bool | None = None, fresh: bool = False) -> list[Mod]:
+        """Ten mods of a game: `trending`, `latest_added` or `latest_updated`. Without what is hidden, and
+        without adult content unless `adult` or, if that is None, the user's choice says so.
         """
-        adult = self.adult
+        adult = self.adult if adult is None else adult
         found = self.site.browse(game, which, adult_pictures=adult, fresh=fresh)
         return [each for each in found if each.available and (adult or not each.adult)]
 

@@ -19,6 +19,7 @@ from keyfob.nexus.models import Game, Mod, Profile
 from keyfob.nexus.reading import ModFile, ModFiles
 
 DAY, FIVE_MINUTES = 86_400.0, 300.0  # seconds
+GAMES = "games"  # the key of what is kept: the same list for every account
 PAGE = 80  # mods a GraphQL query returns at most
 MODS = """query ($ids: [CompositeDomainWithIdInput!]!, $count: Int) {
   legacyModsByDomain(ids: $ids, count: $count) {
@@ -30,6 +31,12 @@ MODS = """query ($ids: [CompositeDomainWithIdInput!]!, $count: Int) {
 }"""
 List = Literal["trending", "latest_added", "latest_updated"]
 Period = Literal["1d", "1w", "1m"]
+
+
+def games_of(answer: Json) -> list[Game]:
+    """The games of an answer, by name."""
+    found = (reading.game(each) for each in reading.objects(answer))
+    return sorted((each for each in found if each is not None), key=lambda each: each.name.casefold())
 
 
 class Change(NamedTuple):
@@ -60,8 +67,11 @@ class Site:
 
     def games(self) -> list[Game]:
         """All games of the site, by name."""
-        found = [reading.game(each) for each in reading.objects(self._get("/v1/games", DAY))]
-        return sorted((each for each in found if each is not None), key=lambda each: each.name.casefold())
+        answer = self._cache.get(GAMES, DAY)
+        if answer is None:
+            answer = self.api.get("/v1/games")
+            self._cache.put(GAMES, answer)
+        return games_of(answer)
 
     def mods(self, wanted: Sequence[tuple[str, int]], *, adult_pictures: bool) -> list[Mod]:
         """What the v2 API knows of these mods (game's domain and id), many in one request. Mods that were
