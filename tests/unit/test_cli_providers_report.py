@@ -13,6 +13,7 @@ from keyfob.core.http import Request, Response
 from keyfob.core.secret import Secret
 from keyfob.engine import Engine, build
 from keyfob.service.accounts.views import SignInRequest
+from keyfob.service.sign_in.trace import shown_fields
 from support.cli_run import opens, run
 from support.fake_ports import NOW, ScriptedTransport, fake_ports
 
@@ -138,6 +139,19 @@ def test_a_failed_sign_in_to_an_account_does_not_name_its_person(engine: Engine,
         sign_in(engine, account="github/my-own-label")
     found, _ = reports(engine)
     assert found["last_sign_in"]["words"] == "access_denied: [removed] has left [removed].[removed]"
+
+
+def test_fields_that_keyfob_does_not_know_are_counted_and_not_named(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A provider may use a user's name as a key."""
+    monkeypatch.setitem(TOKEN, "alice", {"wonder": 1, "scope": 2})
+    sign_in(engine)
+    found, text = reports(engine)
+    fields = found["last_sign_in"]["requests"][1]["fields"]
+    assert fields == ["access_token", "scope", "token_type", "3 others"]
+    assert "Fields: access_token, scope, token_type, 3 others" in text
+    assert shown_fields(["code", "alice"]) == ["code", "1 other"]
 
 
 def test_a_request_that_was_not_answered_is_in_the_report(tmp_path: Path) -> None:

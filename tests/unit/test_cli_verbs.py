@@ -17,9 +17,11 @@ from unittest.mock import Mock
 import pytest
 
 from keyfob.agent.remedies import REMEDIES
+from keyfob.cli import agent_actions
 from keyfob.cli import main as cli
 from keyfob.cli.disconnect import how_it_ended
 from keyfob.cli.session import utc_now
+from keyfob.client import running_agent
 from keyfob.core.errors import (
     Fault,
     KeychainError,
@@ -35,6 +37,7 @@ from keyfob.core.errors import (
 from keyfob.core.facts import filled
 from keyfob.core.finding import Finding
 from keyfob.core.http import Request, Response
+from keyfob.core.secret import Secret
 from keyfob.core.words import KEEPER_ROLE
 from keyfob.engine import Engine
 from keyfob.service.accounts.grant_store import lock_name
@@ -624,3 +627,21 @@ def test_an_install_that_the_running_app_prevents_removes_no_older_one(
     assert (ran.code, ran.out) == (2, "")
     assert "Quit Keyfob in its window." in ran.err
     assert engine.agent_service.installed()
+
+
+def test_s25_no_passphrase_is_asked_for_by_the_agent_of_another_home(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    standing = {"vault": "sealed", "vault_open": False, "home": "0" * 32, "locked": True}
+    monkeypatch.setattr(running_agent, "standing", lambda: standing)
+    told: list[str | None] = []
+    monkeypatch.setattr(
+        running_agent, "tell_agent", lambda _what, passphrase=None: told.append(passphrase) or standing
+    )
+    monkeypatch.setattr(agent_actions, "ask_passphrase", lambda: Secret("the-passphrase"))
+    ran = run(["agent", "--unlock"], opens(engine))
+    assert (ran.code, ran.out, told) == (2, "", [])
+    assert "The agent that answers is of another home." in ran.err
+    standing["home"] = engine.home.id
+    assert run(["agent", "--unlock"], opens(engine)).code == 0
+    assert told == ["the-passphrase"]

@@ -16,7 +16,12 @@ from keyfob.core.scrubbed import scrubbed
         ("bob@x.example has no rights", "[removed] has no rights"),
         ("AADSTS50076: interaction_required", "AADSTS50076: interaction_required"),
         ("trace 0f8fad5b-d9cb-469f-a165-70867728950e", "trace [removed]"),
-        ("Dear Bob Byrd, no", "Dear [removed], no"),
+        ("Dear Bob Byrd, no", "[removed] [removed], no"),
+        (
+            "Invalid request. The client of Zoë McDonald is unknown",
+            "Invalid request. The client of [removed] [removed] is unknown",
+        ),
+        ("Émile may not. OAuth scope is missing", "[removed] may not. OAuth scope is missing"),
         ("key AbCdEfGhIjKlMnOpQrStUvWxYz", "key [removed]"),
         ("temporarily_unavailable_for_everybody", "temporarily_unavailable_for_everybody"),
         ("BYRD bob", "[removed] [removed]"),

@@ -42,6 +42,7 @@ from keyfob.core.transitions import (
     GrantKept,
     GrantSavedLate,
     KeychainUnlocked,
+    RefusalDoubted,
     Relisted,
     Renamed,
     RenewalFailed,
@@ -160,6 +161,8 @@ def expected(record: Record, event: Event) -> Record:  # noqa: C901 - a table, o
             )
         case TokenAccepted():
             return replace(record, account=replace(ACCOUNT, name="Alice B", plan="pro"))
+        case RefusalDoubted():
+            return record  # no status of the table is a refusal in a test
         case Renamed():
             return replace(record, account=replace(ACCOUNT, label="carol"))
         case UserDisconnected():
@@ -210,6 +213,7 @@ EVENTS: list[Event] = [
     ErrorNoted(LOCKED),
     KeychainUnlocked(),
     TokenAccepted("Alice B", None, None, "pro"),
+    RefusalDoubted(),
     Renamed("carol"),
     UserDisconnected(AT),
     SecretsForgotten(),
@@ -267,6 +271,8 @@ def test_a_test_that_passes_ends_what_a_refused_test_began(code: ErrorCode, ends
     assert ended.status == NeedsSignIn(BEFORE, refused)
     tested = after(ended, TokenAccepted(None, None, None, None))
     assert (tested.status, tested.last_error) == ((CONNECTED, None) if ends else (ended.status, refused))
+    doubted = after(ended, RefusalDoubted())
+    assert (doubted.status, doubted.last_error) == (tested.status, tested.last_error)
 
 
 def test_an_unlocked_keychain_ends_its_own_wait_alone() -> None:

@@ -119,6 +119,20 @@ def test_on_macos_it_is_a_job_of_launchd(tmp_path: Path) -> None:
     assert not service.installed()
 
 
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+@pytest.mark.parametrize("mark", ["\n", "\r", "\x00", "\x85", "\u2028", "\udcff"])
+def test_a_home_with_a_line_break_gets_no_service(tmp_path: Path, platform: str, mark: str) -> None:
+    """It would add a line to the unit, such as another command."""
+    service, ran = service_at(tmp_path, platform, KEYFOB_HOME=f"{tmp_path}/a{mark}ExecStartPre=x")
+    with pytest.raises(SettingWrong, match="line break") as refused:
+        service.install(tmp_path / "agent.sock")
+    assert refused.value.code == "home_unusable"
+    assert (ran, service.installed()) == ([], False)
+    unusual, _ = service_at(tmp_path, "linux", KEYFOB_HOME=f"{tmp_path}/b\u3000é home")
+    unusual.install(tmp_path / "agent.sock")
+    assert "é home" in unusual.files()[0].read_text("utf-8")
+
+
 def test_on_windows_it_says_that_it_cannot(tmp_path: Path) -> None:
     service, _ = service_at(tmp_path, "win32")
     with pytest.raises(SettingWrong, match="Windows"):

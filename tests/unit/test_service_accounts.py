@@ -11,7 +11,16 @@ import pytest
 from keyfob.adapters.vault.memory import MemoryVault
 from keyfob.core.account import AccountView, Connected, Disconnected, NeedsSignIn, Stale
 from keyfob.core.error_codes import ErrorCode
-from keyfob.core.errors import KeychainError, KeyfobError, NotFound, PeerFault, SettingWrong, Transient, Usage
+from keyfob.core.errors import (
+    KeychainError,
+    KeyfobError,
+    NotFound,
+    PeerFault,
+    SettingWrong,
+    SignInNeeded,
+    Transient,
+    Usage,
+)
 from keyfob.core.http import Request, Response
 from keyfob.core.preset_change import PresetChange, command_for
 from keyfob.core.provider_requests import SecondPart
@@ -131,6 +140,51 @@ def test_test_asks_who_it_is_and_replaces_a_refused_token_once(rig: Rig) -> None
     rig.server.faults = [Response(401, {"content-type": "application/json"}, b"{}", rig.clock())]
     assert rig.accounts.test("example").ok
     assert rig.server.log.count("refresh") == 1
+
+
+REFUSED = Response(401, {"content-type": "application/json"}, b"{}", START)
+
+
+def two_refused(rig: Rig, *, apart: int) -> None:
+    """Keys of two accounts at one provider that the provider refuses when they are tested."""
+    rig.connect(renewable=False)
+    rig.connect("key-2", "bob", renewable=False)
+    rig.connect("key-3", "carol", renewable=False)
+    rig.server.faults = [REFUSED] * 4
+    with pytest.raises(SignInNeeded) as first:
+        rig.accounts.test("example/alice")
+    assert first.value.code == "token_rejected"
+    assert rig.accounts.view("example/alice").status == "needs_sign_in"
+    rig.clock.forward(seconds=apart)
+
+
+def test_two_accounts_refused_in_the_same_minute_are_a_sign_of_an_outage(rig: Rig) -> None:
+    two_refused(rig, apart=60)
+    with pytest.raises(Transient) as second:
+        rig.accounts.test("example/bob")
+    assert second.value.code == "refused_together"
+    assert "refused the tokens of 2 accounts within a minute" in second.value.message
+    assert {view.status for view in rig.accounts.views()} == {"connected"}
+    assert rig.accounts.view("example/alice").last_error is None
+    assert rig.accounts.token("example/alice").token == Secret("access-1")
+
+
+def test_refusals_that_are_further_apart_are_about_each_key(rig: Rig) -> None:
+    two_refused(rig, apart=61)
+    with pytest.raises(SignInNeeded):
+        rig.accounts.test("example/bob")
+    statuses = {view.label: view.status for view in rig.accounts.views()}
+    assert statuses == {"alice": "needs_sign_in", "bob": "needs_sign_in", "carol": "connected"}
+
+
+def test_a_refusal_at_another_server_says_nothing_about_this_one(rig: Rig) -> None:
+    two_refused(rig, apart=1)
+    record = rig.record("key-2")
+    pin = replace(record.account.pin, inputs={"instance": "other.example.org"})
+    rig.store.put(replace(record, account=replace(record.account, pin=pin)))
+    with pytest.raises(SignInNeeded):
+        rig.accounts.test("example/bob")
+    assert rig.accounts.view("example/alice").status == "needs_sign_in"
 
 
 def test_test_tells_when_it_is_somebody_else(rig: Rig) -> None:

@@ -116,6 +116,8 @@ REMEDIES: Remedies = {
     "interrupted": "Try again.",
     "questions_waiting": "Answer the questions in Keyfob's window, then try again.",
     "still_renewing": "Try again in a minute.",
+    "refused_together": "Test again in a few minutes. If a key is not valid any more, enter a new one with "
+    "`keyfob reconnect[ {account}]`.",
     "keyfob_running": "Quit the app or stop the agent, then run this again.",
     "agent_silent": "Commands work without it. If this continues, end it[ with `kill -9 {pid}`], and start "
     "it again.",

@@ -90,6 +90,11 @@ def _unlock(session: Session) -> None:
         raise _not_running()
     passphrase = None
     if found.get("vault") == "sealed" and not found.get("vault_open"):
+        if found.get("home") != session.engine.home.id:
+            raise Usage(
+                "The agent that answers is of another home",
+                remedy="Set KEYFOB_HOME and KEYFOB_SOCK as they are for the agent.",
+            )
         passphrase = ask_passphrase().reveal()
     _print_change(session, _tell("unlock", passphrase), "The agent is unlocked.")
 

@@ -129,6 +129,13 @@ class TokenAccepted:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusalDoubted:
+    """The provider refused this account's token in a test, and then the tokens of other accounts too: that
+    says more about the provider than about the token.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Renamed:
     """The user gave the account another label."""
 
@@ -162,7 +169,10 @@ class Relisted:
 RenewalEvent = (
     Renewed | GrantKept | GrantSavedLate | RenewalFailed | GrantEnded | ErrorNoted | KeychainUnlocked
 )
-Event = SignedIn | RenewalEvent | TokenAccepted | Renamed | UserDisconnected | SecretsForgotten | Relisted
+AccountEvent = (
+    SignedIn | TokenAccepted | RefusalDoubted | Renamed | UserDisconnected | SecretsForgotten | Relisted
+)
+Event = AccountEvent | RenewalEvent
 
 
 # --- what follows -------------------------------------------------------------------------------------------
@@ -203,6 +213,9 @@ def after(record: Record, event: Event) -> Record:
                 ),
                 last_error=None if well else record.last_error,
             )
+        case RefusalDoubted():
+            doubted = refused_in_test(record.status)
+            return replace(record, status=Connected(), last_error=None) if doubted else record
         case Renamed(label=label):
             return replace(record, account=replace(record.account, label=label))
         case UserDisconnected(at=at):

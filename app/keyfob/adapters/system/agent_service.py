@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import plistlib
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,7 @@ from keyfob.process.own_process import child_environment, find_program, login_co
 UNITS = ("keyfob-agent.service", "keyfob-agent.socket")
 JOB = "io.github.keyfob.agent"
 WITHIN = 60.0  # seconds for systemctl and launchctl
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 Run = Callable[[Sequence[str]], None]
 
 
@@ -60,6 +62,14 @@ class AgentService:
     def install(self, socket: Path) -> None:
         """Write the files, and have the system listen at `socket`. If it does not, nothing stays behind."""
         paths = self.files()
+        for each in (self._env.get("KEYFOB_HOME", ""), str(socket), *self._command):
+            if _CONTROL.search(each):  # a line break would begin another line of the unit
+                raise SettingWrong(
+                    "A path with a line break or another control character cannot be in the files of the "
+                    "service",
+                    code="home_unusable",
+                    remedy="Set KEYFOB_HOME to a folder whose path is one line.",
+                )
         try:
             for path in paths:
                 path.parent.mkdir(parents=True, exist_ok=True)

@@ -106,6 +106,8 @@ REMEDIES: Remedies = {
     "interrupted": "Try again.",
     "questions_waiting": "Answer the questions in Keyfob's window, then try again.",
     "still_renewing": "Try again in a minute.",
+    "refused_together": "Test again in a few minutes. If a key is not valid any more, enter a new one with "
+    "Reconnect.",
     "keyfob_running": "Stop Keyfob's agent, then try again.",
     "agent_silent": "End this process, or restart this computer.",
     "nxm_link_expired": "Click Mod Manager Download on the mod's page again.",

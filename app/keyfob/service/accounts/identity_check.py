@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import partial
 
-from keyfob.core.account import Record, refused_in_test
-from keyfob.core.errors import KeyfobError, PeerFault, SignInNeeded, Usage
+from keyfob.core.account import NeedsSignIn, Record, refused_in_test
+from keyfob.core.errors import KeyfobError, PeerFault, SignInNeeded, Transient, Usage
 from keyfob.core.facts import Facts
 from keyfob.core.grant import Grant
 from keyfob.core.methods import METHOD_FACTS, holds_key
-from keyfob.core.transitions import TokenAccepted, after
+from keyfob.core.transitions import RefusalDoubted, TokenAccepted, after
 from keyfob.ports import AccountRecords
 from keyfob.protocol import identity
 from keyfob.protocol.context import Identity
@@ -20,6 +20,8 @@ from keyfob.service.accounts.views import TestResult
 from keyfob.service.contexts import ContextBuilder
 from keyfob.service.events import EventBus
 from keyfob.service.runner import Runner
+
+TOGETHER = timedelta(minutes=1)
 
 
 class IdentityCheck:
@@ -44,7 +46,8 @@ class IdentityCheck:
     def run(self, record: Record) -> TestResult:
         """The provider's who-am-I with the account's token, renewed first if needed. A 401 replaces the token
         once. A token that cannot be renewed is sent once more, and if it is refused again, the account needs
-        its user (SignInNeeded `key_rejected` or `token_rejected`) until a test passes. If there is no such
+        its user (SignInNeeded `key_rejected` or `token_rejected`) until a test passes, unless another
+        account's was refused in the same minute (Transient `refused_together`). If there is no such
         request, the token is renewed, which the provider does only for a grant that has not ended. Updates
         name, avatar and ctx. Raises what Keeper.grant raises, PeerFault `subject_mismatch`.
         """
@@ -98,8 +101,36 @@ class IdentityCheck:
             if error.code != "token_rejected":
                 raise
             refused = self._refused(record, error)
+        self._doubt_together(record)
         self._keeper.end_refused(record, grant.access, refused)
         raise refused
+
+    def _doubt_together(self, record: Record) -> None:
+        """A provider in trouble may refuse every token. Raises Transient `refused_together` if it has just
+        refused another account's too. That account does not need its user then.
+        """
+        since = self._env.now() - TOGETHER
+        others = [
+            each
+            for each in self._store.records()
+            if each.account.key != record.account.key
+            and each.account.provider == record.account.provider
+            and each.account.pin.inputs == record.account.pin.inputs
+            and isinstance(each.status, NeedsSignIn)
+            and refused_in_test(each.status)
+            and each.status.error.at >= since
+        ]
+        if not others:
+            return
+        for each in others:
+            self._store.update(each.account.key, partial(after, event=RefusalDoubted()))
+            self._events.notify(each, "tested")
+        title, count = self._contexts.provider(record).title, len(others) + 1
+        raise Transient(
+            f"{title} refused the tokens of {count} accounts within a minute: it may have a problem",
+            code="refused_together",
+            facts={"account": record.account.id},
+        )
 
     def _refused(self, record: Record, error: KeyfobError) -> SignInNeeded:
         title = self._contexts.provider(record).title

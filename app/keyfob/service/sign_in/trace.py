@@ -86,6 +86,24 @@ def words_about(account: Account) -> list[str]:
     return [*(value for value in own if value), *account.pin.inputs.values()]
 
 
+# Fields of answers to requests for tokens: RFC 6749, 8628 and 9396, OpenID Connect, and providers' own ones.
+KNOWN_FIELDS = frozenset((
+    "access_token", "acr", "amr", "api_domain", "api_server_url", "athlete", "audience", "auth_time",
+    "authed_user", "authorization_details", "bot_user_id", "client_id", "client_secret",
+    "client_secret_expires_at", "code", "country", "created_at", "data", "device_code", "did", "domain",
+    "email", "endpoint", "enterprise", "error", "error_codes", "error_description", "error_uri",
+    "errors", "expires", "expires_at", "expires_in", "expiry", "ext_expires_in", "foci", "grant_type",
+    "handle", "host", "id", "id_token", "id_token_expires_in", "instance_url", "interval",
+    "is_enterprise_install", "iss", "issued_at", "issued_token_type", "jti", "mac_key", "message",
+    "nonce", "not_before", "ok", "organization", "owner", "path", "plan", "profile", "profile_info",
+    "realm", "refresh_expires_in", "refresh_token", "refresh_token_expires_in", "region", "resource",
+    "rt", "scope", "scopes", "session_state", "signature", "state", "status", "sub", "subject", "team",
+    "timestamp", "token", "token_type", "ts", "type", "uid", "url", "user", "user_code", "user_id",
+    "userid", "username", "verification_uri", "verification_uri_complete", "verification_url",
+    "version", "workspace_id", "workspace_name",
+))  # fmt: skip
+
+
 def field_names(response: Response) -> list[str]:
     """The names of an answer's fields, in order, two levels deep. A name that may be a value is left out."""
     try:
@@ -98,6 +116,16 @@ def field_names(response: Response) -> list[str]:
         if isinstance(value, dict):
             names += [f"{name}.{inner}" for inner in value]
     return sorted(name for name in names if _FIELD.fullmatch(name))[:FIELDS_MOST]
+
+
+def shown_fields(names: Iterable[str]) -> list[str]:
+    """The names that a report may show. For those that Keyfob does not know, which may be a user's, how many
+    there are.
+    """
+    listed = list(names)
+    known = [name for name in listed if all(part in KNOWN_FIELDS for part in name.split("."))]
+    others = len(listed) - len(known)
+    return [*known, f"{others} other{'s' if others > 1 else ''}"] if others else known
 
 
 def _words_of(response: Response) -> str:
@@ -148,4 +176,9 @@ class Traces:
         """The last sign-in at this provider; None if none is known."""
         text = self._store.read(_NAMES + provider_id)
         found = json.loads(text) if text else None
-        return found if isinstance(found, dict) else None
+        if not isinstance(found, dict):
+            return None
+        for step in found["requests"]:
+            if "fields" in step:
+                step["fields"] = shown_fields(step["fields"])
+        return found
