@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Self
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class RawServer:
         shown = host or (f"[{self._host}]" if ":" in self._host else self._host)
         return f"{'https' if self._tls else 'http'}://{shown}:{self.port}{path}"
 
-    def __enter__(self) -> RawServer:
+    def __enter__(self) -> Self:
         self._run(self._accept)
         return self
 

@@ -58,6 +58,7 @@ callback_port      9877 *    The port that the browser comes back to, 1024 to 65
 renewal_margin     600       How long before its end a token is renewed, in seconds, 30 to 86400.
 vault              keychain  Where tokens are kept: keychain, sealed (an encrypted file) or pass (the password store).
 named_app_consent  false     Ask before a program gets an account's token.
+updates            true      Look for a newer version when the app starts, at most once a day.
 """  # noqa: E501 - as it is printed
     for argv in ((), ("list",)):
         ran = call(engine, *argv)
@@ -75,6 +76,7 @@ def test_json_keeps_the_types(engine: Engine) -> None:
             "renewal_margin": 600,
             "vault": "keychain",
             "named_app_consent": False,
+            "updates": True,
         }
     }
     for argv in (("--json",), ("list", "--json"), ("--json", "list")):

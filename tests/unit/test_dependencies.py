@@ -55,8 +55,14 @@ EXTRAS = {extra: names(listed) for extra, listed in PROJECT["optional-dependenci
 IMPORTED = imported(APP)
 
 
-# Which files may import what an extra brings. `fast` is tried for, and done without.
-MAY_IMPORT = {"desktop": r"desktop/.*", "demo": r"demo/.*", "fast": r".*", "jq": r"cli/api_pages\.py"}
+# Which files may import what an extra brings. `fast` is tried for, and done without. Only a bundle, which has
+# all of `desktop`, updates itself.
+MAY_IMPORT = {
+    "desktop": r"desktop/.*|updates/(trusted|metadata_fetcher)\.py",
+    "demo": r"demo/.*",
+    "fast": r".*",
+    "jq": r"cli/api_pages\.py",
+}
 # A class for an HTTP library is for those who have that library.
 FOR_A_LIBRARY = re.compile(r"client/\w+_auth\.py")
 

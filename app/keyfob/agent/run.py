@@ -26,6 +26,7 @@ from keyfob.ports import Vault
 from keyfob.process import log
 from keyfob.process.home import Home, open_home, socket_path
 from keyfob.service.accounts.renewer import Renewer
+from keyfob.updates.bundle import mark_started
 
 if TYPE_CHECKING:
     from socket import socket
@@ -153,6 +154,7 @@ def run_agent(
         renewer.allowed = host.take
         renewer.sooner = look.set
         say("The Keyfob agent is running. It keeps your accounts signed in and answers your tools.")
+        mark_started()
         while not stop.is_set() and host.holds:
             look.clear()
             wait = renewer.tick()

@@ -82,6 +82,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "demo": Verb("demo:demo", "Try Keyfob with a provider on this computer."),
         "doctor": Verb("doctor:doctor", "Check everything that Keyfob needs."),
         "events": Verb("events:events", "Show what happened to your accounts."),
+        "update": Verb("update:update", "Look for a newer version of Keyfob, and install it."),
         "settings": Verb("settings:settings", "Show and change settings."),
         "import": Verb("import_accounts:import_accounts", "Move keys and accounts from other tools' files."),
         "export": Verb("export:export", "Print your accounts as JSON, without secrets."),

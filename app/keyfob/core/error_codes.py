@@ -32,6 +32,7 @@ ErrorCode = Literal[
     "home_id_damaged",
     "check_failed",
     "agent_too_new",
+    "update_broken",
     # Usage
     "usage",
     "account_empty",
@@ -123,6 +124,7 @@ ErrorCode = Literal[
     "bot_check",
     "download_running",
     "feed_limited",
+    "update_running",
     # SignInEnded
     "declined",
     "cancelled",
@@ -200,6 +202,8 @@ ErrorCode = Literal[
     "tool_file_faulty",
     "tool_managed",
     "tool_not_installable",
+    "update_source_missing",
+    "update_managed",
     # PeerFault
     "protocol_violation",
     "state_mismatch",
@@ -217,6 +221,8 @@ ErrorCode = Literal[
     "tool_broken",
     "archive_unusable",
     "release_unreadable",
+    "update_untrusted",
+    "update_expired",
 ]
 
 _R, _S, _U, _F, _B = (
@@ -237,6 +243,7 @@ CODES: Mapping[ErrorCode, Advice] = {
     "home_id_damaged": _F,
     "check_failed": _B,
     "agent_too_new": _F,
+    "update_broken": _B,
     # Usage
     "usage": _F,
     "account_empty": _F,
@@ -328,6 +335,7 @@ CODES: Mapping[ErrorCode, Advice] = {
     "bot_check": _R,
     "download_running": _R,
     "feed_limited": _R,
+    "update_running": _R,
     # SignInEnded
     "declined": _R,
     "cancelled": _R,
@@ -405,6 +413,8 @@ CODES: Mapping[ErrorCode, Advice] = {
     "tool_file_faulty": _F,
     "tool_managed": _F,
     "tool_not_installable": _F,
+    "update_source_missing": _F,
+    "update_managed": _F,
     # PeerFault
     "protocol_violation": _B,
     "state_mismatch": _B,
@@ -422,6 +432,8 @@ CODES: Mapping[ErrorCode, Advice] = {
     "tool_broken": _R,
     "archive_unusable": _R,
     "release_unreadable": _R,
+    "update_untrusted": _B,
+    "update_expired": _R,
 }
 
 _NEAREST: Mapping[Advice, ErrorCode] = {

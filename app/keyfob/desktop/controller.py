@@ -35,6 +35,7 @@ from keyfob.desktop.window.models import Banner
 from keyfob.desktop.window.notifications import Notifications
 from keyfob.desktop.window.presenter import utc_now
 from keyfob.desktop.window.tray import Tray
+from keyfob.updates.bundle import mark_started
 
 if TYPE_CHECKING:
     from keyfob.engine import Engine
@@ -141,6 +142,7 @@ class AppController(QObject):
         engine.consents.ask = self.consent_dialogs.ask
         self.running = RunningApp(engine, self._shell, self._clock, self)
         self.running.begin()
+        mark_started()
         self.running.perform(self._awaited)
         self.links.begin()
 

@@ -97,7 +97,7 @@ def download(
             tuple(allowed_hosts),
             part,
             cancelled or threading.Event(),
-            transport or _system_transport(),
+            transport or system_transport(),
             may_be_page=target.suffix.lower() in _PAGES,
         )
         continued = part.received > 0
@@ -188,7 +188,7 @@ class _Job:
             if match is None or int(match["first"]) != part.received or _is_encoded(answer):
                 raise _StartOverError
             return None if match["total"] == "*" else int(match["total"])
-        _check(answer, reading.host, may_be_page=self.may_be_page)
+        check_answer(answer, reading.host, may_be_page=self.may_be_page)
         part.restart(None if _is_encoded(answer) else _validator(answer))
         length = answer.headers.get("content-length", "")
         return int(length) if re.fullmatch(r"[0-9]{1,18}", length) and not _is_encoded(answer) else None
@@ -227,8 +227,10 @@ class _Meter:
         self._progress(Progress(received, self._total, rate, left))
 
 
-def _check(answer: Response, host: str, *, may_be_page: bool) -> None:
-    """Raises unless the answer is a whole file."""
+def check_answer(answer: Response, host: str, *, may_be_page: bool = False) -> None:
+    """Raises Transient or DownloadRefused unless the answer is a whole file. `may_be_page`: a web page is
+    what was asked for.
+    """
     status, wait = answer.status, retry_after(answer)
     if status == 200:
         if not may_be_page and (media_type(answer) in _HTML or _PAGE.match(answer.body)):
@@ -273,7 +275,8 @@ def _wrong(url: str, how: str) -> PeerFault:
     )
 
 
-def _system_transport() -> StreamingTransport:
+def system_transport() -> StreamingTransport:
+    """The app's own transport, over this system's certificates and proxies."""
     from keyfob.adapters.network.transport import HttpTransport
     from keyfob.adapters.system.clock import now
 

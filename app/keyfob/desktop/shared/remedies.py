@@ -18,6 +18,7 @@ REMEDIES: Remedies = {
     "keychain.",
     "check_failed": "Report this problem.",
     "agent_too_new": "Update Keyfob on this computer.",
+    "update_broken": "The running version is unchanged. Report it to the publisher.",
     # Usage
     "usage": "Check what you entered and try again.",
     "account_empty": "Choose an account.",
@@ -115,6 +116,7 @@ REMEDIES: Remedies = {
     "bot_check": "Wait a few minutes and try again. A VPN or proxy can be the reason.",
     "download_running": "Wait until it has finished, or stop it.",
     "feed_limited": "Try again then. A connected GitHub account may ask more often.",
+    "update_running": "Wait until it has finished, then try again.",
     # SignInEnded
     "declined": "Start again and allow access.",
     "cancelled": "Start again when you are ready.",
@@ -199,6 +201,8 @@ REMEDIES: Remedies = {
     "tool_file_faulty": "Correct the file[ {path}], or remove it.",
     "tool_managed": "Update it in the way that you installed it[: {command}].",
     "tool_not_installable": "Update it as its publisher says[: {command}].",
+    "update_source_missing": "Get a newer version from where you got Keyfob.",
+    "update_managed": "Use your package manager[: {command}].",
     # PeerFault
     "protocol_violation": "Try again. If the problem continues, report it to the provider.",
     "state_mismatch": "Start the sign-in again in one browser window.",
@@ -218,6 +222,8 @@ REMEDIES: Remedies = {
     "tool_broken": "Try again later. If the problem continues, report it to the tool's publisher.",
     "archive_unusable": "Try again later. If the problem continues, report it to the tool's publisher.",
     "release_unreadable": "Try again later. If the problem continues, report it to the tool's publisher.",
+    "update_untrusted": "Nothing was changed. If the problem continues, report it to the publisher.",
+    "update_expired": "Check the date and time of this computer. If they are right, try again later.",
 }
 
 
