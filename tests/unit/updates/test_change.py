@@ -113,7 +113,7 @@ def test_a_version_that_does_not_start_here_is_not_used(
     assert start(root, "--version").stdout == "keyfob 1.0\n"
 
 
-def test_s95_an_archive_that_was_changed_is_never_unpacked(root: Path, server: Server) -> None:
+def test_s101_an_archive_that_was_changed_is_never_unpacked(root: Path, server: Server) -> None:
     asked = archive(server)
     server.data = server.data[:-1] + bytes([server.data[-1] ^ 1])
     with pytest.raises(KeyfobError) as refused:
@@ -176,7 +176,7 @@ def test_a_folder_of_another_user_is_said(
     assert refused.value.code == "file_unwritable"
 
 
-def test_s99_killed_at_any_step_it_starts_and_can_be_updated(root: Path, server: Server) -> None:
+def test_s105_killed_at_any_step_it_starts_and_can_be_updated(root: Path, server: Server) -> None:
     """`kill -9` before each change to the disk, from the first to the last."""
     asked = archive(server)
     folder = root.parent / "downloads"

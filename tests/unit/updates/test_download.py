@@ -319,7 +319,7 @@ def test_a_wait_is_passed_on(target: Path) -> None:
 
 
 def test_a_redirect_to_an_allowed_host_loses_the_credentials(server: RawServer, target: Path) -> None:
-    """Credentials go to the origin that was named, and to no other."""
+    """S-106: credentials go to the origin that was named, and to no other."""
     headers = {"Authorization": "Bearer example", "apikey": "example", "Cookie": "a=b"}
     with RawServer(redirect(302, server.url("/there is it?a=b"))) as first:
         hosts = (f"127.0.0.1:{first.port}", f"127.0.0.1:{server.port}")

@@ -197,7 +197,7 @@ def test_a_token_that_was_withdrawn_does_not_stand_in_the_way(
         assert [each.headers.get("authorization") for each in server.requests] == ["Bearer withdrawn", None]
 
 
-def test_the_token_goes_to_no_other_server(tmp_path: Path, hub: GitHub, clock: Clock) -> None:
+def test_s106_the_token_goes_to_no_other_server(tmp_path: Path, hub: GitHub, clock: Clock) -> None:
     with RawServer(hub) as other, RawServer(redirect(301, other.url("/repos/o/r/releases/latest"))) as server:
         made = feeds(tmp_path, server, clock, "example")
         assert made.newest(server.url("/repos/o/r/releases")) is not None

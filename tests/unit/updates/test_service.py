@@ -76,7 +76,7 @@ def test_a_bundle_sees_and_installs_a_newer_version(published: Published, root: 
     assert after.install() is None
 
 
-def test_s96_an_older_version_is_never_installed(published: Published, root: Path, tmp_path: Path) -> None:
+def test_s102_an_older_version_is_never_installed(published: Published, root: Path, tmp_path: Path) -> None:
     name = published.add("2.0", packed(tmp_path, "2.0"))
     updates = bundle_updates(published, root)
     assert updates.install() == "2.0"

@@ -68,7 +68,7 @@ def test_nothing_is_asked_but_metadata(published: Published, cache: Path) -> Non
 
 
 @pytest.mark.parametrize("role", ["timestamp", "snapshot", "targets"])
-def test_s95_what_was_changed_after_signing_is_not_trusted(
+def test_s101_what_was_changed_after_signing_is_not_trusted(
     published: Published, cache: Path, role: str
 ) -> None:
     published.add("1.1.0", b"x")
@@ -79,7 +79,7 @@ def test_s95_what_was_changed_after_signing_is_not_trusted(
     assert refused.value.code == "update_untrusted"
 
 
-def test_s95_another_publishers_signature_is_not_trusted(
+def test_s101_another_publishers_signature_is_not_trusted(
     published: Published, cache: Path, tmp_path: Path
 ) -> None:
     """Somebody who took the server over has every file but no key."""
@@ -93,7 +93,7 @@ def test_s95_another_publishers_signature_is_not_trusted(
     assert refused.value.code == "update_untrusted"
 
 
-def test_s95_a_root_that_the_old_one_did_not_sign_is_not_trusted(
+def test_s101_a_root_that_the_old_one_did_not_sign_is_not_trusted(
     published: Published, cache: Path, tmp_path: Path
 ) -> None:
     with served(tmp_path / "thief") as thief:
@@ -104,7 +104,7 @@ def test_s95_a_root_that_the_old_one_did_not_sign_is_not_trusted(
     assert refused.value.code == "update_untrusted"
 
 
-def test_s96_older_metadata_than_was_seen_is_refused(published: Published, cache: Path) -> None:
+def test_s102_older_metadata_than_was_seen_is_refused(published: Published, cache: Path) -> None:
     """Rollback: the server is taken over and gives yesterday's files, all of them signed."""
     published.add("1.1.0", b"vulnerable")
     before = {path: path.read_bytes() for path in published.metadata.iterdir()}
@@ -119,7 +119,7 @@ def test_s96_older_metadata_than_was_seen_is_refused(published: Published, cache
     assert refused.value.code == "update_untrusted"
 
 
-def test_s97_metadata_that_nobody_signs_any_more_shows(published: Published, cache: Path) -> None:
+def test_s103_metadata_that_nobody_signs_any_more_shows(published: Published, cache: Path) -> None:
     """Freeze: the server is cut off from its publisher, and keeps saying that all is current."""
     published.at(datetime.now(UTC) - timedelta(days=15)).sign(("timestamp",))
     with pytest.raises(PeerFault, match="has expired") as refused:

@@ -52,7 +52,7 @@ def test_a_version_is_taken_out_with_safe_modes(tmp_path: Path) -> None:
     ],
     ids=lambda each: f"{each[0].name} {each[0].linkname}",
 )
-def test_s98_a_hostile_member_writes_nothing_outside(
+def test_s104_a_hostile_member_writes_nothing_outside(
     tmp_path: Path, bad: tuple[tarfile.TarInfo, bytes]
 ) -> None:
     good = member(f"{IN}/keyfob", b"#!/bin/sh\n", mode=0o755)
@@ -67,7 +67,7 @@ def test_s98_a_hostile_member_writes_nothing_outside(
     assert not (tmp_path / "evil").exists()
 
 
-def test_s98_nothing_is_written_through_a_link(tmp_path: Path) -> None:
+def test_s104_nothing_is_written_through_a_link(tmp_path: Path) -> None:
     path = archive_of(
         tmp_path / "a.tar.gz",
         [
