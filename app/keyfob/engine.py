@@ -85,6 +85,7 @@ from keyfob.service.accounts.identity_check import IdentityCheck
 from keyfob.service.accounts.intents import Intents
 from keyfob.service.accounts.judge import Judge
 from keyfob.service.accounts.keeper import Keeper
+from keyfob.service.accounts.keychain_entries import KeychainEntries
 from keyfob.service.accounts.labels import Labels
 from keyfob.service.accounts.reading import GrantReader
 from keyfob.service.accounts.recovery import Recovered, Recovery
@@ -223,6 +224,7 @@ class Engine:
     tool_setup: ToolSetup
     companions: Companions
     recovery: Recovery
+    keychain_entries: KeychainEntries
     encrypted_file: Callable[[], EncryptedFile]  # for a window, which asks for its passphrase
     vault_lock: VaultLock | None
     before_close: Callable[[], None] = lambda: None  # what serves this engine's sockets stops here
@@ -337,6 +339,7 @@ def build(ports: Ports) -> Engine:
         tool_setup=tool_setup,
         companions=_companions(ports, accounts),
         recovery=recovery,
+        keychain_entries=KeychainEntries(vault, store, revocations),
         encrypted_file=ports.encrypted_file,
         vault_lock=ports.vault_lock,
     )

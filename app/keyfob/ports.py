@@ -144,6 +144,11 @@ class Vault(Protocol):
     def delete(self, name: str) -> None:
         """Forget; no error if there was none. Raises KeychainError."""
 
+    def names(self) -> Sequence[str] | None:
+        """All entries of this home, those too that were only emptied; None if the keychain cannot list them.
+        Raises KeychainError.
+        """
+
     def probe(self) -> VaultHealth:
         """Write, read and delete a throw-away entry. Never raises, never prompts."""
 
@@ -340,6 +345,10 @@ class SettingsStore(Protocol):
 
 class Autostart(Protocol):
     """Whether Keyfob starts at login."""
+
+    @property
+    def path(self) -> Path | None:
+        """The entry's file; None if the system has no file for it."""
 
     def enabled(self) -> bool:
         """Whether this desktop starts Keyfob at login. Reads the system each time."""

@@ -47,6 +47,17 @@ class VaultContract:
         vault.delete("accounts/none/a")
         vault.delete("accounts/none/a")
 
+    def test_it_lists_its_entries_or_says_that_it_cannot(self, make: Make) -> None:
+        vault, other = make(HOME), make(OTHER_HOME)
+        if vault.names() is None:
+            return  # keyring's keychains; what is known by the account store is deleted there
+        assert vault.names() == []
+        for name in ("k1/a", "client/x", "k1/b"):
+            vault.save(name, Secret(f"value of {name}"))
+        other.save("k2/a", Secret("another home's"))
+        vault.delete("k1/b")
+        assert vault.names() == ["client/x", "k1/a"]
+
     def test_an_empty_value_is_a_value(self, vault: Vault) -> None:
         vault.save("empty", Secret(""))
         assert vault.load("empty") == Secret("")

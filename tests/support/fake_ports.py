@@ -119,6 +119,10 @@ class FakeVault(MemoryVault):
         self._check()
         super().delete(name)
 
+    def names(self) -> list[str]:
+        self._check()
+        return super().names()
+
     def probe(self) -> VaultHealth:
         if self.error is not None:
             return unhealthy(self.error, self.name)
@@ -242,6 +246,7 @@ class FakeAgentService:
 
 class FakeAutostart:
     on: bool = False
+    path: Path | None = None
 
     def enabled(self) -> bool:
         return self.on

@@ -53,7 +53,7 @@ def _say_standing(session: Session, found: Mapping[str, Any]) -> None:
 
 def _stop(session: Session) -> None:
     """Says so, and does nothing, if no agent runs."""
-    found = _stop_running(session)
+    found = stop_running(session)
     if session.json:
         session.document({"running": False, "stopped": found is not None})
     elif found is None:
@@ -65,7 +65,7 @@ def _stop(session: Session) -> None:
             session.say("  keyfob agent --uninstall")
 
 
-def _stop_running(session: Session) -> dict[str, Any] | None:
+def stop_running(session: Session) -> dict[str, Any] | None:
     """Stop the agent and wait until it has ended; what it said, None if there was none. Raises Usage if it is
     the app, Transient `agent_silent`.
     """
@@ -127,7 +127,7 @@ def _install(session: Session) -> None:
         raise Usage("The app is running and answers the tools", remedy="Quit Keyfob in its window.")
     if service.installed():
         service.uninstall()
-    stopped = _stop_running(session)
+    stopped = stop_running(session)
     service.install(socket_path(session.engine.home))
     if session.json:
         session.document({"installed": True, "files": paths})

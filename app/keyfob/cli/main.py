@@ -47,7 +47,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "disconnect": Verb(
             "disconnect:disconnect", "Delete an account's tokens and revoke them at the provider."
         ),
-        "remove": Verb("remove:remove", "Disconnect an account and remove it."),
+        "remove": Verb("remove:remove", "Disconnect an account and remove it, or remove everything."),
     },
     "Tokens": {
         "token": Verb("token:token", "Print a valid access token or key."),

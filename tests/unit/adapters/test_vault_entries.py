@@ -46,6 +46,9 @@ class Store:
         if name != self.swallow:
             self.entries.pop(name, None)
 
+    def names(self, prefix: str) -> list[str]:
+        return [name for name in self.entries if name.startswith(prefix)]
+
     def _spend(self) -> None:
         if self.budget is not None:
             if self.budget == 0:

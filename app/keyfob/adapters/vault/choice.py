@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from keyfob.adapters.vault.deadline import DEADLINE, PROMPT_DEADLINE, DeadlineVault
@@ -93,6 +94,10 @@ class UnchosenVault:
         raise self._fault
 
     def delete(self, name: str) -> None:
+        """Raises the same error as `load`."""
+        raise self._fault
+
+    def names(self) -> Sequence[str] | None:
         """Raises the same error as `load`."""
         raise self._fault
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from keyfob.core.errors import KeychainError, SignInEnded
@@ -49,6 +49,10 @@ class DeadlineVault:
     def delete(self, name: str) -> None:
         """Delete in the inner vault. Raises KeychainError if it does not answer in time."""
         self._within(lambda: self._inner.delete(name))
+
+    def names(self) -> Sequence[str] | None:
+        """All entries in the inner vault. Raises KeychainError if it does not answer in time."""
+        return self._within(self._inner.names)
 
     def probe(self) -> VaultHealth:
         """The inner vault's health; not usable if it does not answer in time."""

@@ -71,6 +71,9 @@ class Entries(Protocol):
     def drop(self, name: str) -> None:
         """No error if there was none."""
 
+    def names(self, prefix: str) -> list[str] | None:
+        """The full names that begin so; None if the keychain cannot list them. Raises KeychainError."""
+
 
 def check_name(name: str) -> None:
     """A name outside `[A-Za-z0-9/_.-]`, or one that would leave its folder, is a bug: Fault."""
@@ -150,6 +153,12 @@ class EntryVault:
                 self._sweep(full, old)
             if self._entries.get(full) is not None:
                 raise KeychainError("The keychain did not delete an entry", code="keychain_write_lost")
+
+    def names(self) -> list[str] | None:
+        """All entries of this home; None if the keychain cannot list them. Raises KeychainError."""
+        with self._lock:
+            found = self._entries.names(self._prefix)
+        return None if found is None else sorted(name.removeprefix(self._prefix) for name in found)
 
     def probe(self) -> VaultHealth:
         """Save and delete a random entry, and say how that went. Never raises."""

@@ -9,8 +9,8 @@ it: the next process would have to ask again.
 Started only by `process`; in a frozen app as `keyfob --keychain-helper`.
 Never makes more than one call at once, never logs.
 
-Requests: {"id", "op": load|save|delete|probe|unlock, "name", "value", "label", "seconds"}, the first line
-{"home", "idle"}. Answers: {"id", "value"} or {"id", "error": {"code", "message", "facts", "detail"},
+Requests: {"id", "op": load|save|delete|names|probe|unlock, "name", "value", "label", "seconds"}, the first
+line {"home", "idle"}. Answers: {"id", "value"} or {"id", "error": {"code", "message", "facts", "detail"},
 "fault": bool}.
 """
 
@@ -123,6 +123,8 @@ def _call(vault: SystemVault, request: dict[str, Any]) -> object:
             vault.save(request["name"], Secret(request["value"]))
         case "delete":
             vault.delete(request["name"])
+        case "names":
+            return vault.names()
         case "probe":
             health = vault.probe()
             return [health.ok, health.name, health.persistent, health.code, health.message, health.facts]

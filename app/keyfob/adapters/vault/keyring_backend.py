@@ -84,6 +84,9 @@ class _KeyringEntries:
                 if self._backend.get_password(name, USER) is not None:
                     raise
 
+    def names(self, _prefix: str) -> None:
+        """Keyring cannot list entries."""
+
     def _drop_copy(self, name: str) -> None:
         """The older secret that keyring left under `user@service`. A copy that stays is not a failure of the
         write: it goes with the next one, or with the entry.

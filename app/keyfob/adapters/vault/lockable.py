@@ -9,6 +9,7 @@ and the keychain itself, are not affected.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 from keyfob.adapters.vault.sealed import SealedVault
 from keyfob.core.errors import KeychainError
@@ -84,6 +85,11 @@ class LockableVault:
         """As the vault's."""
         _check(self._closed)
         self._inner.delete(name)
+
+    def names(self) -> Sequence[str] | None:
+        """As the vault's."""
+        _check(self._locked)
+        return self._inner.names()
 
     def probe(self) -> VaultHealth:
         """As the vault's. Never raises."""

@@ -40,6 +40,11 @@ class MemoryVault:
         with self._lock:
             self.entries.pop(name, None)
 
+    def names(self) -> list[str]:
+        """All names. Thread-safe."""
+        with self._lock:
+            return sorted(self.entries)
+
     def probe(self) -> VaultHealth:
         """Always usable, and not persistent."""
         return VaultHealth(True, "in memory", persistent=False)

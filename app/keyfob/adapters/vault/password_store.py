@@ -65,6 +65,12 @@ class _PassEntries:
         if self._file(name).is_file():
             self._run(("rm", "--force", name))
 
+    def names(self, prefix: str) -> list[str]:
+        self._file(prefix)  # raises if there is no store
+        store = self._store()
+        files = (path.relative_to(store) for path in (store / prefix).rglob("*.gpg"))
+        return [path.as_posix().removesuffix(".gpg") for path in files]
+
     def _store(self) -> Path:
         chosen = os.environ.get("PASSWORD_STORE_DIR")
         return Path(chosen) if chosen else Path.home() / ".password-store"

@@ -88,6 +88,11 @@ class HelperVault:
         check_name(name)
         self._within({"op": "delete", "name": name})
 
+    def names(self) -> Sequence[str] | None:
+        """All entries, through the keychain process. Raises KeychainError."""
+        found: list[str] | None = self._within({"op": "names", "name": ""})
+        return found
+
     def probe(self) -> VaultHealth:
         """The health as the keychain process sees it. Never raises a KeychainError."""
         try:

@@ -9,7 +9,7 @@ whose renewals must not open prompts. The app has a button for it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from keyfob.adapters.vault.deadline import PROMPT_DEADLINE
@@ -53,6 +53,10 @@ class AskingVault:
     def delete(self, name: str) -> None:
         """Delete in the inner vault; asks the user to unlock it first if that helps."""
         self._asking(lambda: self._inner.delete(name))
+
+    def names(self) -> Sequence[str] | None:
+        """All entries in the inner vault; asks the user to unlock it first if that helps."""
+        return self._asking(self._inner.names)
 
     def probe(self) -> VaultHealth:
         """The inner vault's health, after the user was asked to unlock it if that helps."""

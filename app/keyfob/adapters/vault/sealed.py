@@ -164,6 +164,11 @@ class _SealedEntries:
             if self._path.exists():
                 self._change(lambda entries: entries.pop(name, None))
 
+    def names(self, prefix: str) -> list[str]:
+        with _file_errors():
+            found = self._parse()
+            return [] if found is None else [name for name in self._open(*found) if name.startswith(prefix)]
+
     def _change(self, change: Callable[[dict[str, str]], object]) -> None:
         with _file_errors():
             # The passphrase is asked for before the lock is taken: a user must not hold up other processes.

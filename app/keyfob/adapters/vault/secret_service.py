@@ -117,6 +117,15 @@ class _ServiceEntries:
     def drop(self, name: str) -> None:
         self._again(lambda: self._drop(name))
 
+    def names(self, prefix: str) -> list[str]:
+        def look(collection: secretstorage.Collection) -> list[str]:
+            collection.ensure_not_locked()  # a locked one may show no items at all
+            items = collection.search_items({"username": USER})
+            names = [str(item.get_attributes().get("service", "")) for item in items]
+            return [name for name in names if name.startswith(prefix)]
+
+        return self._again(lambda: self._unlocked(look))
+
     def unlock(self, timeout: float) -> None:
         until = time.monotonic() + timeout
 

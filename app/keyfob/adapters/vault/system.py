@@ -54,6 +54,10 @@ class SystemVault:
         """Delete from this system's keychain. Raises KeychainError."""
         self._vault().delete(name)
 
+    def names(self) -> list[str] | None:
+        """All entries of this home in this system's keychain. Raises KeychainError."""
+        return self._vault().names()
+
     def probe(self) -> VaultHealth:
         """The health of this system's keychain; not usable if there is none. Never raises a KeychainError."""
         try:

@@ -170,6 +170,7 @@ REMEDIES: Remedies = {
     "openid_needed": "In the preset, request the scope openid, and set the source of [identity] to id_token.",
     "settings_unreadable": "Make the file[ {path}] readable, or move it away to use the default settings.",
     "settings_file_faulty": "Correct the file[ {path}], or move it away to use the default settings.",
+    "not_all_removed": "Correct what is said above, then try again.",
     "file_unwritable": "Free some disk space, and make sure that Keyfob can write to the folder.",
     "file_changed": "Try again.",
     "file_linked": "Remove the keys from the file, or remove the hard link.",
