@@ -63,13 +63,14 @@ def remove(bench: Bench, *words: str, **env: str) -> Ran:
 
 
 def fill(bench: Bench) -> None:
-    """Two accounts, a private key, tools that are wired, the agent's unit and the start at login."""
+    """Two accounts, a private key, tools that are wired, the agent's unit, start at login, menu entry."""
     bench.connect()
     bench.connect_key("key-of-second", "second")
     assert bench.keyfob("jwk", "generate", "--provider", "workshop").code == 0
     assert bench.keyfob("wire", "git", "workshop", "--yes").code == 0
     assert bench.keyfob("settings", "set", "start_at_login", "on").code == 0
     assert bench.keyfob("agent", "--install").code == 0
+    assert bench.keyfob("desktop-entry", "install").code == 0
 
 
 def test_nothing_of_this_home_is_left_and_all_of_the_other(bench: Bench, session: DesktopSession) -> None:
@@ -88,6 +89,9 @@ def test_nothing_of_this_home_is_left_and_all_of_the_other(bench: Bench, session
     assert done.out.endswith("Keyfob has nothing left here.\n")
     assert "2 accounts: " in done.err
     assert "the setup of git, whose files are restored" in done.err
+    (menu,) = (line.partition(": ")[2] for line in done.err.splitlines() if "the menu entry" in line)
+    assert menu.endswith(".desktop")
+    assert not Path(menu).exists()
     assert entries(session, bench, mine) == []
     assert entries(session, bench, theirs) == before
     assert not bench.keyfob_home.exists()

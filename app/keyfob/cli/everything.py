@@ -114,6 +114,10 @@ def starters(engine: Engine) -> Iterator[tuple[str, Path]]:
     entry = engine.autostart.path
     if entry is not None and entry.exists() and _names(entry, os.environ.get("KEYFOB_HOME")):
         yield "the start at login", entry
+    if engine.menu_entry.supported:
+        menu = engine.menu_entry.state()
+        if menu.installed and not menu.foreign and _names(menu.path, os.environ.get("KEYFOB_HOME")):
+            yield "the menu entry", menu.path
 
 
 def _names(path: Path, home: str | None) -> bool:
@@ -202,7 +206,14 @@ def _stop_starting(engine: Engine, found: Found, done: Removed) -> None:
         _try(done, "the agent that the system starts", engine.agent_service.uninstall)
     if engine.autostart.path in paths or (engine.autostart.path is None and _is_default_home()):
         _try(done, "the start at login", lambda: engine.autostart.enable(False))
+    if engine.menu_entry.supported and engine.menu_entry.state().path in paths:
+        _try(done, "the menu entry", lambda: _leave_menu(engine, done))
     done.deleted += [path for path in sorted(paths) if not path.exists()]
+
+
+def _leave_menu(engine: Engine, done: Removed) -> None:
+    _, kept = engine.menu_entry.remove()
+    done.left += [Left(str(path), "It was changed since Keyfob wrote it", harmless=True) for path in kept]
 
 
 def _unwire(engine: Engine, tool: str, done: Removed) -> None:
