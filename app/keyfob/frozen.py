@@ -25,6 +25,19 @@ def own_environment() -> None:
     os.environ.update(kept)
 
 
+def keep_modules() -> None:
+    """Keep this app's modules readable while the process runs. A package manager puts a new version in the
+    place of this one, and what is imported later would be read from there.
+    """
+    import fcntl
+
+    archive = sys.modules["pyimod02_importers"].pyz_archive
+    opened = os.open(archive._filename, os.O_RDONLY | os.O_CLOEXEC)  # noqa: SLF001  (PyInstaller has no way for this)
+    kept = fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, 100)  # not a number that a caller may have closed
+    os.close(opened)
+    archive._filename = f"/proc/self/fd/{kept}"  # noqa: SLF001
+
+
 def command(started_as: str) -> Callable[[], int]:
     """The `main` of the command that has this name; of `keyfob` for any other."""
     match os.path.basename(started_as):  # noqa: PTH119  (on the fast path of `keyfob token`)
@@ -48,4 +61,6 @@ def command(started_as: str) -> Callable[[], int]:
 
 if __name__ == "__main__":
     own_environment()
+    if sys.platform == "linux":
+        keep_modules()
     sys.exit(command(sys.argv[0])())

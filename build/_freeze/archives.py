@@ -62,3 +62,10 @@ def tar(folder: Path, name: str, epoch: int, target: Path) -> None:
         archive.add(folder, name, recursive=False, filter=plain)
         for path in sorted(folder.rglob("*")):
             archive.add(path, f"{name}/{path.relative_to(folder)}", recursive=False, filter=plain)
+
+
+def gzipped(text: bytes, target: Path) -> None:
+    """Write `text` compressed, without a name and a time."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("wb") as file, gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
+        packed.write(text)

@@ -21,6 +21,11 @@ def is_version(text: str) -> bool:
     return _VERSION.fullmatch(text) is not None
 
 
+def package_version(version: str) -> str:
+    """The version for dpkg and rpm: a pre-release sorts before the release. `1.2rc1` becomes `1.2~rc1`."""
+    return re.sub(r"\.?(?=(a|b|rc|dev)[0-9])", "~", version, count=1)
+
+
 def take(target: Path) -> int:
     """Copy the committed files to `target`. Returns the time of the last commit, in seconds since 1970, or
     SOURCE_DATE_EPOCH if that is set.

@@ -97,9 +97,21 @@ def test_what_an_installer_wrote_stays_behind() -> None:
     assert parts.is_metadata_kept("click-8.1.dist-info/METADATA")
 
 
-@pytest.mark.parametrize("text", ["1.2.0", "1.2.0rc1", "1.2.0.dev4", "1.2.0.post1", "1.2.0+debug.1"])
-def test_a_version_is_taken(text: str) -> None:
-    assert source.is_version(text)
+@pytest.mark.parametrize(
+    ("version", "package"),
+    [
+        ("1.2.0", "1.2.0"),
+        ("1.2.0rc1", "1.2.0~rc1"),
+        ("1.2b3", "1.2~b3"),
+        ("1.2.0.dev4", "1.2.0~dev4"),
+        ("1.2.0rc1.dev2", "1.2.0~rc1.dev2"),
+        ("1.2.0.post1", "1.2.0.post1"),
+        ("1.2.0+debug.1", "1.2.0+debug.1"),
+    ],
+)
+def test_a_prerelease_sorts_before_its_release(version: str, package: str) -> None:
+    assert source.is_version(version)
+    assert source.package_version(version) == package
 
 
 @pytest.mark.parametrize("text", ["", "v1.2", "1.2-3", "1!2.0", "1.2.0 ", "1.2/3", "1.2\n", "latest"])
