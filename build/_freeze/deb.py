@@ -9,7 +9,7 @@ from pathlib import Path
 
 from _machine import stop
 
-from _freeze import archives, elf, tree
+from _freeze import archives, elf, licences, tree
 from _freeze.app import WORK, Parts
 from _freeze.source import package_version
 
@@ -29,9 +29,19 @@ T64 = {"libglib2.0-0", "libssl3", "libgtk-3-0", "libcups2", "libasound2", "libre
 # Not found by looking at the programs: the system's certificates, and a keychain, a browser and the menu.
 ALSO = ("ca-certificates",)
 RECOMMENDS = "gnome-keyring | kwalletmanager | keepassxc, xdg-utils, dbus-user-session"
+COPYRIGHT = "Copyright: The Keyfob authors\nLicense: Apache-2.0, see /usr/share/common-licenses/Apache-2.0"
 OVERRIDES = """\
-# The app brings Qt and Python, which are in one folder and find each other by relative paths.
+# The app has its own Qt and Python. They are in one folder and find each other by relative paths.
 keyfob: custom-library-search-path *
+# These are built into the wheels of CPython, Qt and PyYAML that the app is made of. LibYAML and Expat read
+# files of the user, libjpeg pictures of providers; new wheels bring their corrections.
+keyfob: embedded-library expat *
+keyfob: embedded-library libjpeg *
+keyfob: embedded-library libyaml *
+# Small modules of CPython that call nothing but the interpreter.
+keyfob: library-not-linked-against-libc *
+# This package is not for Debian's own archive.
+keyfob: initial-upload-closes-no-bugs *
 """
 
 
@@ -49,7 +59,7 @@ def build(
         ["dpkg", "--print-architecture"], capture_output=True, text=True, check=True
     ).stdout.strip()
     full = f"{package_version(version)}-1"
-    _documents(root, app, source, full, epoch, maintainer)
+    _documents(root, source, parts, full, epoch, maintainer)
     size = sum(path.lstat().st_size for path in root.rglob("*") if not path.is_dir()) // 1024
     control = (
         f"Package: keyfob\nVersion: {full}\nArchitecture: {architecture}\nMaintainer: {maintainer}\n"
@@ -66,7 +76,7 @@ def build(
     tree.settle(root, epoch)
     target = dist / f"keyfob_{full}_{architecture}.deb"
     done = subprocess.run(
-        ["dpkg-deb", "--root-owner-group", "-Zxz", "--build", str(root), str(target)],
+        ["dpkg-deb", "--root-owner-group", "-Zxz", "-z3", "--build", str(root), str(target)],
         env={"SOURCE_DATE_EPOCH": str(epoch), "PATH": "/usr/bin:/bin"},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -111,10 +121,10 @@ def _shlibdeps(root: Path) -> str:
     return found[1] if found else ""
 
 
-def _documents(root: Path, app: Path, source: Path, version: str, epoch: int, maintainer: str) -> None:
+def _documents(root: Path, source: Path, parts: Parts, version: str, epoch: int, maintainer: str) -> None:
     place = root / "usr/share/doc/keyfob"
     place.mkdir(parents=True)
-    (place / "copyright").write_text(copyright_text((app / "LICENSES.txt").read_text("utf-8")), "utf-8")
+    (place / "copyright").write_text(copyright_text(parts), "utf-8")
     archives.gzipped((source / "CHANGELOG.md").read_bytes(), place / "changelog.gz")
     date = email.utils.formatdate(epoch)
     entry = (
@@ -127,13 +137,11 @@ def _documents(root: Path, app: Path, source: Path, version: str, epoch: int, ma
     overrides.write_text(OVERRIDES, "utf-8")
 
 
-def copyright_text(licences: str) -> str:
+def copyright_text(parts: Parts) -> str:
     """The file that each package of Debian has: whose the program is, and the licences of what is in it."""
     return (
-        "Keyfob\n\nCopyright: The Keyfob authors\n"
-        "License: Apache-2.0, see /usr/share/common-licenses/Apache-2.0\n\n"
         "The frozen app in /usr/lib/keyfob also has the parts that follow, each under its own licence.\n\n"
-        + licences
+        + licences.text(parts, COPYRIGHT, debian=True)
     )
 
 

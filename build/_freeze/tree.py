@@ -36,6 +36,8 @@ def lay(root: Path, app: Path, source: Path, *, kind: str, update_command: str, 
         )
     for page in sorted((source / "packaging/man").glob("*.1")):
         archives.gzipped(page.read_bytes(), root / "usr/share/man/man1" / f"{page.name}.gz")
+    for name in COMMANDS[1:]:  # `keyfob wire` sets them up, and its page says so
+        (root / "usr/share/man/man1" / f"{name}.1.gz").symlink_to("keyfob-wire.1.gz")
     for shell, place in {"bash": BASH, "zsh": zsh, "fish": FISH}.items():
         _write(root / place, _completion(app, shell))
 
