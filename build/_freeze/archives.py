@@ -2,13 +2,9 @@
 
 import gzip
 import json
-import lzma
 import shutil
 import tarfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 INSTALLATION = "installation.json"  # beside the program: how this copy was installed
 
@@ -36,17 +32,6 @@ def describe(home: Path, kind: str, update_command: str | None) -> None:
     file.chmod(0o644)
 
 
-@contextmanager
-def _compressed(target: Path) -> Iterator[BinaryIO]:
-    with target.open("wb") as file:
-        if target.suffix == ".xz":
-            with lzma.open(file, "wb", preset=3) as packed:
-                yield packed  # type: ignore[misc]  # LZMAFile is a BinaryIO in all that tarfile calls
-        else:
-            with gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=file, mtime=0) as packed:
-                yield packed  # type: ignore[misc]
-
-
 def tar(folder: Path, name: str, epoch: int, target: Path) -> None:
     """Pack a folder under `name`: sorted, one time, no owners."""
 
@@ -56,7 +41,8 @@ def tar(folder: Path, name: str, epoch: int, target: Path) -> None:
         return member
 
     with (
-        _compressed(target) as packed,
+        target.open("wb") as file,
+        gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as archive,
     ):
         archive.add(folder, name, recursive=False, filter=plain)

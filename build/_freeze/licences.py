@@ -8,6 +8,10 @@ from typing import Any
 # Licences that are named and not written out in what these come with; each Debian has their text.
 COMMON = Path("/usr/share/common-licenses")
 QT = ("LGPL-3", "GPL-3")
+DEBIAN_HAS = {  # by a line with which the licence's own words begin
+    "TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION": "Apache-2.0",
+    "GNU GENERAL PUBLIC LICENSE": "GPL-2",
+}
 _RULE = "\n" + "=" * 100 + "\n\n"
 
 
@@ -38,15 +42,12 @@ def text(parts: dict[str, Any], own: str, *, debian: bool = False) -> str:
 
 
 def _named(words: str) -> str:
-    """The words with the name of a licence that each Debian has in place of that licence's words."""
-    for mark, name in {
-        "TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION": "Apache-2.0",
-        "GNU GENERAL PUBLIC LICENSE": "GPL-2",
-    }.items():
-        before, found, _ = words.partition(mark)
-        if found:
-            return f"{before.rstrip()}\n\nSee {COMMON / name}"
-    return words
+    """The words with the names of licences that each Debian has in place of these licences' words."""
+    found = [(words.index(mark), name) for mark, name in DEBIAN_HAS.items() if mark in words]
+    if not found:
+        return words
+    see = " and ".join(str(COMMON / name) for _, name in sorted(found))
+    return f"{words[: min(found)[0]].rstrip()}\n\nSee {see}"
 
 
 def licence_of(metadata: Message) -> str:

@@ -1,4 +1,4 @@
-"""The .rpm: the app in /usr/lib/keyfob with the same libraries as the tar. rpm finds by itself what it needs of
+"""The .rpm: the app in /usr/lib/keyfob with the same libraries as the tar. rpm finds out what it needs of
 the system, by the names of the libraries: one package serves Fedora, openSUSE and their relatives.
 """
 
