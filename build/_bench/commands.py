@@ -104,7 +104,9 @@ def native(ground: Ground, rounds: int) -> list[Row]:
             except (LookupError, subprocess.SubprocessError, KeyError):
                 say("oidc-agent is left out: it is not here, or could not be set up")
             else:
-                commands.append(Command("oidc-token", [others.program("oidc-token") or "", "bench"], oidc.env))
+                commands.append(
+                    Command("oidc-token", [others.program("oidc-token") or "", "bench"], oidc.env)
+                )
             found = side_by_side(commands, rounds * 3)
     ours, theirs = found["keyfob-token"], found.get("oidc-token")
     row.measured = f"{ours.told()} ms"

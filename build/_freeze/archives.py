@@ -16,12 +16,8 @@ def bundle(app: Path, source: Path, version: str, target: Path) -> None:
     shutil.copytree(app, home, symlinks=True)
     describe(home, "bundle", None)
     (target / "current").symlink_to(f"versions/{version}")
-    start = source / "packaging" / "bundle" / "keyfob"
-    if start.exists():
-        shutil.copy(start, target / "keyfob")
-        (target / "keyfob").chmod(0o755)
-    else:
-        (target / "keyfob").symlink_to("current/keyfob")
+    shutil.copy(source / "packaging" / "bundle" / "keyfob", target / "keyfob")
+    (target / "keyfob").chmod(0o755)
 
 
 def describe(home: Path, kind: str, update_command: str | None) -> None:

@@ -14,7 +14,10 @@ _VERSION = re.compile(
     r"[0-9]+(\.[0-9]+)*((a|b|rc)[0-9]+)?(\.post[0-9]+)?(\.dev[0-9]+)?(\+[a-z0-9]+(\.[a-z0-9]+)*)?"
 )
 # How the app reads a publisher's file; it raises with the reason.
-CHECKS: dict[str, str] = {}
+READ_UPDATES = (
+    "from pathlib import Path as P; from keyfob.updates.source import read_source as r; r(P('resources'))"
+)
+CHECKS = {"updates/root.json": READ_UPDATES}
 _PLACES = {"pyproject.toml": r'^version = "(.*)"$', "app/keyfob/__init__.py": r'^__version__ = "(.*)"$'}
 
 
@@ -80,7 +83,8 @@ def put(python: Path, source: Path, name: str, file: Path) -> None:
     check = CHECKS.get(name)
     if check:
         done = subprocess.run(
-            [str(python), "-c", check], env={**os.environ, "PYTHONPATH": str(source / "app")},
+            [str(python), "-c", check], cwd=source,
+            env={**os.environ, "PYTHONPATH": str(source / "app")},
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode != 0:
