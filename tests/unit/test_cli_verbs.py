@@ -238,8 +238,8 @@ def test_a_token_for_another_api_needs_a_sign_in_of_its_own(engine: Engine, opti
     ran = run(["token", "github", option, "https://api.example.org"], opens(engine))
     assert (ran.code, ran.out) == (2, "")
     assert ran.err == (
-        f"keyfob: keyfob token has no {option}: an account has tokens for what it was signed in for. For "
-        "another API, sign in once more: run `keyfob providers add NAME --issuer URL --client-id ID "
+        f"keyfob: keyfob token has no {option}: an account has tokens for what it was signed in for. To use "
+        "another API, add an account for it: run `keyfob providers add NAME --issuer URL --client-id ID "
         "--resource URI`, then `keyfob connect NAME`.\n"
     )
     assert option not in run(["token", "--help"], opens(engine)).out

@@ -26,7 +26,7 @@ def _not_for_another(_: click.Context, option: click.Parameter, value: str | Non
     if value is not None:
         raise Usage(
             f"keyfob token has no {option.opts[0]}: an account has tokens for what it was signed in for",
-            remedy="For another API, sign in once more: run `keyfob providers add NAME --issuer URL "
+            remedy="To use another API, add an account for it: run `keyfob providers add NAME --issuer URL "
             "--client-id ID --resource URI`, then `keyfob connect NAME`.",
         )
 
