@@ -13,6 +13,7 @@ from PySide6.QtCore import QSize
 
 from _shots.registry import scene
 from keyfob.core.resources import resources
+from keyfob.desktop.updates.tool_row import ToolRowView
 from keyfob.tools.tool_setup import Asked
 from keyfob.updates.companion_files import CompanionFiles
 from support.fake_ports import NOW, ScriptedTransport
@@ -191,7 +192,8 @@ def progress(stage: Stage) -> QWidget:
     stage.ending.append(shop.server.gate.set)
     updates = of(app)
     updates.presenter.update("gh")
-    stage.until(lambda: (bar := updates.page.bar_of("gh")) is not None and bar.part and bar.part > 0.3)
+    (row,) = (each for each in updates.page.findChildren(ToolRowView) if each.key == "gh")
+    stage.until(lambda: row.bar.value() > 300)
     return app.window
 
 
@@ -206,7 +208,7 @@ def failed(stage: Stage) -> QWidget:
             shop.server.files[path] = shop.server.files[path][:-9] + b"tampered!"
     updates = of(app)
     updates.presenter.update("gh")
-    stage.until(lambda: not updates.presenter.working)
+    stage.until(lambda: not updates.presenter.busy)
     return app.window
 
 

@@ -21,6 +21,7 @@ from keyfob.desktop.updates import models
 from keyfob.desktop.updates.controller import ToolsAndUpdates
 from keyfob.desktop.updates.models import Work, failed_text
 from keyfob.desktop.updates.progress_bar import ThinBar
+from keyfob.desktop.updates.tool_row import ToolRowView
 from keyfob.desktop.updates.uses import uses_of
 from keyfob.engine import Engine
 from keyfob.tools.tool_setup import Asked
@@ -108,14 +109,16 @@ def opened(updates: ToolsAndUpdates, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: updates.presenter.loaded and not updates.presenter.busy, timeout=10_000)
 
 
+def row_of(updates: ToolsAndUpdates, tool: str) -> ToolRowView:
+    return next(each for each in updates.page.findChildren(ToolRowView) if each.key == tool)
+
+
 def button(updates: ToolsAndUpdates, tool: str) -> QPushButton:
-    row = updates.page.row(tool)
-    assert row is not None
-    return row.right.button
+    return row_of(updates, tool).right.button
 
 
 def idle(updates: ToolsAndUpdates, qtbot: QtBot) -> None:
-    qtbot.waitUntil(lambda: not updates.presenter.working and not updates.presenter.busy, timeout=10_000)
+    qtbot.waitUntil(lambda: not updates.presenter.busy, timeout=10_000)
 
 
 posix = pytest.mark.skipif(os.name == "nt", reason="the programs are shell scripts")
@@ -151,8 +154,7 @@ def test_with_the_switch_off_nothing_is_asked_until_the_user_does(
     qtbot.waitUntil(lambda: not engine.settings.load().updates)
     opened(updates, qtbot)
     assert shop.server.asked == []
-    row = updates.page.row("one")
-    assert row is not None
+    row = row_of(updates, "one")
     assert row.accessibleDescription() == "installed 1.3.2, Not checked yet, Does what I need"
     updates.page.check_button.click()
     idle(updates, qtbot)
@@ -180,12 +182,9 @@ def test_an_update_shows_its_progress_and_ends_up_to_date(
     press = button(updates, "one")
     press.setFocus()
     press.click()
-    qtbot.waitUntil(lambda: (bar := updates.page.bar_of("one")) is not None and bool(bar.part))
+    qtbot.waitUntil(lambda: row_of(updates, "one").bar.value() > 0)
     assert press.text() == "Cancel"
-    row = updates.page.row("one")
-    assert row is not None
-    (bar,) = row.findChildren(ThinBar)
-    assert bar.value() > 0
+    row = row_of(updates, "one")
     shop.server.gate.set()
     idle(updates, qtbot)
     assert "one 1.4.0" in path.read_text()
@@ -206,7 +205,7 @@ def test_a_cancelled_download_changes_nothing_and_can_go_on(
     opened(updates, qtbot)
     shop.server.gate = threading.Event()
     button(updates, "one").click()
-    qtbot.waitUntil(lambda: (bar := updates.page.bar_of("one")) is not None and bool(bar.part))
+    qtbot.waitUntil(lambda: row_of(updates, "one").bar.value() > 0)
     button(updates, "one").click()
     idle(updates, qtbot)
     assert button(updates, "one").text() == "Update to v1.4.0"
@@ -229,8 +228,7 @@ def test_a_tampered_download_says_that_nothing_was_installed(
     shop.server.files[file] = good[:-4] + b"XXXX"
     button(updates, "one").click()
     idle(updates, qtbot)
-    row = updates.page.row("one")
-    assert row is not None
+    row = row_of(updates, "one")
     assert row.accessibleDescription().endswith(
         "The download is not what was announced. Nothing was installed"
     )
@@ -272,8 +270,7 @@ def test_without_a_network_the_page_says_when_it_checked_last(
     updates.page.check_button.click()
     idle(updates, qtbot)
     assert updates.page.summary.text().startswith("You are offline. Last checked on Friday.")
-    row = updates.page.row("one")
-    assert row is not None
+    row = row_of(updates, "one")
     assert row.accessibleDescription().endswith("Does what I need")
 
 

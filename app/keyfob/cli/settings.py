@@ -47,11 +47,11 @@ SETTINGS = {
         VAULTS,
         NEXT_BOTH,
     ),
-    "updates": Setting(
-        "Ask once a day whether there are newer versions of your tools, while the app runs.", tuple(SWITCH)
-    ),
     "named_app_consent": Setting("Ask before a program gets an account's token.", tuple(SWITCH)),
-    "updates": Setting("Look for a newer version when the app starts, at most once a day.", tuple(SWITCH)),
+    "updates": Setting(
+        "Look for newer versions of Keyfob and of your tools, at most once a day, while the app runs.",
+        tuple(SWITCH),
+    ),
 }
 
 

@@ -15,7 +15,6 @@ _SWITCHES = (
     "start_at_login",
     "close_to_tray",
     "named_app_consent",
-    "updates",
     "first_start_done",
     "updates",
 )
@@ -31,10 +30,9 @@ class Settings:
     callback_port: int = 9876
     renewal_margin: int = 600  # seconds before expiry; a shorter lifetime uses 20 % of itself
     named_app_consent: bool = False
-    updates: bool = True  # once a day, of Keyfob and of the tools on this computer
     vault: VaultChoice = "keychain"  # chosen on purpose; never changed by a failure
     first_start_done: bool = False
-    updates: bool = True  # looked for at most once a day, by copies that update themselves
+    updates: bool = True  # looked for at most once a day: of copies that update themselves, and of tools
 
     @property
     def margin(self) -> timedelta:

@@ -187,7 +187,7 @@ class SettingsDialog(ModalDialog):
             grid,
             0,
             "Check for updates",
-            "Once a day, Keyfob asks whether there are newer versions. It installs nothing by itself.",
+            "Once a day, Keyfob asks for newer versions. It installs nothing until you say so.",
             self.updates,
         )
         self.check_button = button("Check now")

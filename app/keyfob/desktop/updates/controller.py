@@ -160,7 +160,7 @@ class ToolsAndUpdates(QObject):
     def _ask(self, tool_id: str, title: str) -> None:
         """Nobody says the checksum: the user decides."""
         text = (
-            "No checksum is published for this version, so Keyfob cannot tell whether the download is the "
+            "No checksum is published for this version, so Keyfob cannot check whether the download is the "
             "one that was announced. If you install it and it does not start, the old copy comes back."
         )
         question = self.question = Confirm(

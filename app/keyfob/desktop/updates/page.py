@@ -8,14 +8,14 @@ from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QSizePolicy, QVBo
 
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import IconButton, Scroller, Switch, card, label, rule
-from keyfob.desktop.updates.models import Bar, ToolRow, ToolsPage
+from keyfob.desktop.updates.models import ToolRow, ToolsPage
 from keyfob.desktop.updates.tool_row import COLUMN, ToolRowView
 
 WIDEST = 880  # designed pixels of the content
 NARROW = 640  # designed pixels below which versions stand under the names
 CHECKED = "Keyfob checks each download’s checksum."
 NONE_INSTALLED = "None of the tools that Keyfob knows is installed on this computer."
-SWITCH_NOTE = "Once a day, Keyfob asks whether there are newer versions. It installs nothing by itself."
+SWITCH_NOTE = "Once a day, Keyfob asks for newer versions. It installs nothing until you say so."
 
 
 class UpdatesPage(QWidget):
@@ -182,15 +182,6 @@ class UpdatesPage(QWidget):
         after = keys[keys.index(held) + 1 :] if held in keys else []
         target = next((each for each in after if each.isVisibleTo(self)), None) or self.check_button
         (target if target.isEnabled() else self.switch).setFocus()
-
-    def row(self, key: str) -> ToolRowView | None:
-        """The row of a tool."""
-        return next((view for view in self._rows if view.key == key), None)
-
-    def bar_of(self, key: str) -> Bar | None:
-        """How far the update of a tool is."""
-        view = self.row(key)
-        return view.bar if view is not None else None
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Stack what has no room side by side."""

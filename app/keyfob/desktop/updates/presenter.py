@@ -249,10 +249,5 @@ class ToolsPresenter(QObject):
 
     @property
     def busy(self) -> bool:
-        """Whether it looks or checks."""
-        return self._busy or self._checking
-
-    @property
-    def working(self) -> bool:
-        """Whether a tool is being updated."""
-        return bool(self._works)
+        """Whether it looks, checks or updates a tool."""
+        return self._busy or self._checking or bool(self._works)

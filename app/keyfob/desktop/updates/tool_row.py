@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWi
 
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import Elided, Picture, button, label, restyle
-from keyfob.desktop.updates.models import Bar, ToolRow
+from keyfob.desktop.updates.models import ToolRow
 from keyfob.desktop.updates.progress_bar import ThinBar
 
 COLUMN = 78  # designed pixels of Installed and of Newest
@@ -89,7 +89,7 @@ class ToolRowView(QFrame):
         self._warning = Picture(theme, "warning", "bad", 14)
         self._text = label("", "small", wrap=True)
         self._versions = label("", "small", wrap=True)
-        self._bar = ThinBar(theme)
+        self.bar = ThinBar(theme)
         self._amount = label("", "small")
         self._left = label("", "small")
         self._installed, self._newest = Elided(""), Elided("")
@@ -119,7 +119,7 @@ class ToolRowView(QFrame):
         going = QVBoxLayout(self._going)
         going.setContentsMargins(0, px(4), 0, 0)
         going.setSpacing(px(4))
-        going.addWidget(self._bar)
+        going.addWidget(self.bar)
         going.addLayout(amounts)
         texts.addWidget(self._going)
         texts.addStretch(1)
@@ -142,18 +142,13 @@ class ToolRowView(QFrame):
         """The tool's id."""
         return self._row.key if self._row is not None else ""
 
-    @property
-    def bar(self) -> Bar | None:
-        """How far its update is."""
-        return self._row.bar if self._row is not None else None
-
     def show_row(self, row: ToolRow) -> None:
         """Show the tool as it is now."""
         if row == self._row:
             return
         before, self._row = self._row, row
         if row.bar is not None and (before is None or before.bar is None):
-            self._bar.begin()
+            self.bar.begin()
         self._title.show_text(row.title)
         # What follows the name in its line stands beside it.
         self._title.setMaximumWidth(self._title.sizeHint().width())
@@ -168,8 +163,8 @@ class ToolRowView(QFrame):
         self._versions.setText(f"Installed {row.installed} · newest {row.newest}")
         self._span.setText(row.text)
         if row.bar is not None:
-            self._bar.show_part(row.bar.part)
-            self._bar.setAccessibleName(f"{row.title}, {row.text}")
+            self.bar.show_part(row.bar.part)
+            self.bar.setAccessibleName(f"{row.title}, {row.text}")
             self._amount.setText(row.bar.amount)
             self._left.setText(row.bar.left)
         self.right.show_row(row)
