@@ -1,6 +1,7 @@
 """The entry point of the frozen app: one program under the names of all its commands.
 
-The folder `bin/` beside it has a link for each name. PyInstaller starts this file; nothing else does.
+The folder `bin/` beside it has a link for each name; on Windows there is a program for each. PyInstaller
+starts this file; nothing else does.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def keep_modules() -> None:
 
 def command(started_as: str) -> Callable[[], int]:
     """The `main` of the command that has this name; of `keyfob` for any other."""
-    match os.path.basename(started_as):  # noqa: PTH119  (on the fast path of `keyfob token`)
+    match os.path.basename(started_as).removesuffix(".exe"):  # noqa: PTH119  (on `keyfob token`'s fast path)
         case "git-credential-keyfob":
             from keyfob.cli import git_credential
 
@@ -53,6 +54,10 @@ def command(started_as: str) -> Callable[[], int]:
             from keyfob.cli import keyring_command
 
             return keyring_command.main
+        case "keyfob-window":
+            from keyfob import __main__
+
+            return __main__.window_main
         case _:
             from keyfob import __main__
 

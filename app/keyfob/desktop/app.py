@@ -138,6 +138,8 @@ def run(
 
         controller = AppController(theme, build, window, Start(demo, begin.start_demo, restore), app)
         controller.ended.connect(app.exit)
+        if sys.platform == "darwin":  # elsewhere it would only cost time at each event
+            app.installEventFilter(controller.links)
         return controller
 
     def answer_desktop(controller: AppController) -> None:
