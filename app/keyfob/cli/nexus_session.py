@@ -33,6 +33,7 @@ from keyfob.core.errors import (
     Usage,
 )
 from keyfob.core.text import plain
+from keyfob.nexus.library import LibraryFile
 from keyfob.nexus.models import DownloadItem, Limits
 from keyfob.nexus.service import Nexus, NexusService, no_account
 from keyfob.process.home import open_home
@@ -138,7 +139,7 @@ def game_argument(*, required: bool = True) -> Callable[[F], F]:
     """The argument GAME, the game's name in addresses, which the shell completes."""
 
     def decorated(function: F) -> F:
-        return click.argument("game", required=required, shell_complete=_complete_games, callback=_domain)(
+        return click.argument("game", required=required, shell_complete=complete_games, callback=_domain)(
             function
         )
 
@@ -155,7 +156,7 @@ def _domain(_: click.Context, __: click.Parameter, value: str | None) -> str | N
     return value.lower() if value is not None else None
 
 
-def _complete_games(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def complete_games(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The games that were read last; none if there was no such time."""
     try:
         home = open_home()
@@ -167,6 +168,16 @@ def _complete_games(_: click.Context, __: click.Parameter, incomplete: str) -> l
         for game in games
         if game.domain.startswith(incomplete.lower())
     ]
+
+
+def complete_mods(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The mods of the list, as GAME/ID; none if it cannot be read."""
+    try:
+        mods = LibraryFile(open_home().state).read().mods
+    except (KeyfobError, OSError):
+        return []
+    found = ((f"{game}/{number}", plain(entry.mod.name, 60)) for (game, number), entry in mods.items())
+    return [CompletionItem(name, help=title) for name, title in found if name.startswith(incomplete)]
 
 
 def error_of(item: DownloadItem) -> KeyfobError:
