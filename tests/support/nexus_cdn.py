@@ -16,8 +16,8 @@ from support.nexus_site import Asked, Site
 
 # A pixel.
 PNG = bytes.fromhex(
-    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360606060"
-    "0000000500017a5eabb60000000049454e44ae426082"
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000b49444154789c6360000200"
+    "000500017a5eab3f0000000049454e44ae426082"
 )
 PIECE = 16 * 1024
 CREDENTIALS = ("authorization", "apikey", "cookie", "proxy-authorization")
@@ -47,12 +47,8 @@ class CdnHandler(BaseHTTPRequestHandler):
         if int(expires) <= self.site.clock():
             self._whole(410, b"<html><h1>410 Gone</h1></html>", "text/html")
             return
-        _, _, game_id, mod_id, name = path.split("/", 4)
-        content = next(
-            file.content
-            for game, mod, file in self.site.all_files()
-            if (str(game.id), str(mod.mod_id), file.file_name) == (game_id, mod_id, name)
-        )
+        name = path.rpartition("/")[2]
+        content = next(file.content for _, _, file in self.site.all_files() if file.file_name == name)
         if self.site.cdn_instead is not None:
             content = self.site.cdn_instead
         if self.site.cdn_spoilt:

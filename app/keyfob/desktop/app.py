@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from keyfob.desktop.controller import AppController
     from keyfob.desktop.demo_control import Demo
     from keyfob.engine import Engine
+    from keyfob.nexus.service import Nexus
     from keyfob.service.accounts.recovery import Recovered
 
 NO_SCREEN = (
@@ -84,7 +85,22 @@ def main(arguments: Sequence[str]) -> int:
             on_bus=vault is None and not os.environ.get("KEYFOB_HOME"),
             hidden=os.environ.get(START_HIDDEN) == "1",
         )
-        return run(build, home=home, demo=lambda: _lasting_demo(home), begin=start, restore=restore)
+        return run(
+            build,
+            home=home,
+            demo=lambda: _lasting_demo(home),
+            begin=start,
+            restore=restore,
+            # They ask this home's agent for tokens, which the demo's home of its own has none of.
+            nexus=open_nexus if vault is None else None,
+        )
+
+
+def open_nexus(engine: Engine) -> Nexus:
+    """The services of Nexus Mods, for this home."""
+    from keyfob.nexus.service import Nexus
+
+    return Nexus(engine.home.state, engine.home.data)
 
 
 def _lasting_demo(home: Home) -> DemoServer:
@@ -112,12 +128,13 @@ def run(
     demo: Callable[[], Demo] | None = None,
     begin: Begin = Begin(),
     restore: Callable[[], Recovered] | None = None,
+    nexus: Callable[[Engine], Nexus] | None = None,
 ) -> int:
     """Open the window and stay until the user quits; the exit code.
 
     `build` makes the engine and is called off the GUI thread, after the first paint. `demo` starts the demo
-    provider, if it is installed. `restore` as in `Start`. A second start for the same home raises the first's
-    window, with what it wants, and returns 0.
+    provider, if it is installed. `restore` and `nexus` as in `Start`. A second start for the same home raises
+    the first's window, with what it wants, and returns 0.
     """
     app = _application()
     app.setApplicationName("Keyfob")
@@ -136,10 +153,10 @@ def run(
         # Everything but the window itself is loaded after its first paint: a third of the start.
         from keyfob.desktop.controller import AppController, Start
 
-        controller = AppController(theme, build, window, Start(demo, begin.start_demo, restore), app)
+        controller = AppController(
+            theme, build, window, Start(demo, begin.start_demo, restore, nexus=nexus), app
+        )
         controller.ended.connect(app.exit)
-        if sys.platform == "darwin":  # elsewhere it would only cost time at each event
-            app.installEventFilter(controller.links)
         return controller
 
     def answer_desktop(controller: AppController) -> None:

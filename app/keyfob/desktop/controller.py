@@ -39,19 +39,22 @@ from keyfob.updates.bundle import mark_started
 
 if TYPE_CHECKING:
     from keyfob.engine import Engine
+    from keyfob.nexus.service import Nexus
     from keyfob.service.accounts.recovery import Recovered
 
 
 @dataclass(frozen=True)
 class Start:
     """How the app is started. `demo` starts the demo provider, if it is installed; `with_demo` asks for it at
-    once. `restore` lists lost accounts again while no engine has the store open.
+    once. `restore` lists lost accounts again while no engine has the store open. `nexus` makes the services
+    of Nexus Mods; without it, an account there has the page that all accounts have.
     """
 
     demo: Callable[[], Demo] | None = None
     with_demo: bool = False
     restore: Callable[[], Recovered] | None = None
     clock: Callable[[], datetime] = utc_now
+    nexus: Callable[[Engine], Nexus] | None = None
 
 
 class AppController(QObject):
@@ -77,7 +80,6 @@ class AppController(QObject):
         self.system_events = SystemEvents(self)
         self.consent_dialogs = Asking(theme, window, self)
         self.links = Links(self)
-        self.links.asked.connect(window.bring_up)
         demo = DemoControl(start.demo, self, at_start=start.with_demo)
         self._shell = Shell(
             theme,
@@ -88,6 +90,7 @@ class AppController(QObject):
             self.threads,
             self.system_events,
             demo,
+            start.nexus,
         )
         self._ending = Ending(self.threads, self._close, self)
         self._ending.ended.connect(self.ended)
@@ -145,6 +148,7 @@ class AppController(QObject):
         self.running.begin()
         mark_started()
         self.running.perform(self._awaited)
+        self.links.opened.connect(self.running.nexus.open_link)
         self.links.begin()
 
     def activate(self, wanted: Activation) -> None:

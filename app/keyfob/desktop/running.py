@@ -23,6 +23,7 @@ from keyfob.desktop.connect.listener_thread import Threads
 from keyfob.desktop.connect.presenter import SignInPresenter
 from keyfob.desktop.demo_control import DemoControl
 from keyfob.desktop.first_page import FirstPage
+from keyfob.desktop.nexus.controller import NexusMods
 from keyfob.desktop.passphrase import Passphrase
 from keyfob.desktop.renewal_timer import RenewalTimer
 from keyfob.desktop.restoring import Restoring
@@ -31,7 +32,6 @@ from keyfob.desktop.shared.operation import Operation
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.store_watch import StoreWatch
 from keyfob.desktop.system_events import SystemEvents
-from keyfob.desktop.updates.controller import ToolsAndUpdates
 from keyfob.desktop.window.account_actions import AccountActions
 from keyfob.desktop.window.account_history import AccountHistory
 from keyfob.desktop.window.main_window import MainWindow
@@ -44,6 +44,7 @@ from keyfob.ports import HISTORY_MOST
 if TYPE_CHECKING:
     from keyfob.desktop.imports.first_start import FirstStart
     from keyfob.engine import Engine
+    from keyfob.nexus.service import Nexus
 
 
 TRAY_NOTE = "window.tray_note"  # in the store: the user was shown that closing leaves Keyfob in the tray
@@ -61,6 +62,7 @@ class Shell:
     threads: Threads
     system_events: SystemEvents
     demo: DemoControl
+    nexus: Callable[[Engine], Nexus] | None = None  # makes the services of Nexus Mods
 
 
 class RunningApp(QObject):
@@ -80,16 +82,17 @@ class RunningApp(QObject):
             shell.theme, shell.window, lambda key: engine.accounts.history(key, limit=HISTORY_MOST), clock
         )
         self.first_page = FirstPage(engine, shell.window.empty, shell.demo, shell.theme, self)
-        self.updates = ToolsAndUpdates(shell.theme, engine, shell.window, shell.settings, clock, self)
         self.check = CheckEverything(
             shell.theme, engine.doctor, shell.window, lambda: shell.tray.present, clock, self
         )
+        self.nexus = NexusMods(shell.theme, engine, shell.window, clock, shell.nexus, self)
         self.tool_repair = ToolRepair(shell.theme, shell.window, engine.tool_setup, self)
         self.restoring = Restoring(shell.theme, shell.window, self)
         self.passphrase = Passphrase(shell.theme, shell.window, engine.encrypted_file, self)
         self._wire_presenter()
         self._wire_presses()
         self._wire_check()
+        self._wire_nexus()
         self._wire_surroundings()
 
     def begin(self) -> None:
@@ -119,7 +122,7 @@ class RunningApp(QObject):
         self.restoring.close()
         self.history.close()
         self.check.close()
-        self.updates.close()
+        self.nexus.close()
         self._shell.notifications.close()
         self.presenter.close()
 
@@ -160,6 +163,13 @@ class RunningApp(QObject):
         settings.connect_asked.connect(self._connect_asked)
         settings.import_asked.connect(self._import_asked)
         settings.playground_asked.connect(self._playground_asked)
+
+    def _wire_nexus(self) -> None:
+        nexus, window = self.nexus, self._shell.window
+        nexus.said.connect(self._say)
+        nexus.asked.connect(self.ask)
+        nexus.chosen.connect(window.close_page)
+        nexus.chosen.connect(self.presenter.select)
 
     def _wire_check(self) -> None:
         check, window, tray = self.check, self._shell.window, self._shell.tray
@@ -259,7 +269,7 @@ class RunningApp(QObject):
         keychain = self.presenter.keychain
         self.first_page.show(model, kept_in=keychain.name, forgetful=keychain.forgetful is not None)
         self.check.show_model(model)
-        self.updates.show_model(model)
+        self.nexus.show_model(model, self.presenter.views())
         self._shell.window.show_model(model, self.presenter.selected)
         self._shell.tray.show_model(model)
         self._shell.settings.show_model(model)

@@ -34,6 +34,7 @@ class AccountPage(QWidget):
         self._theme = theme
         self._model: Detail | None = None
         self._leads = True
+        self._above: QWidget | None = None  # what stands in place of the head
         self._said: tuple[str, str] | None = None  # the last account and status that were not "renewing"
         self._build_head()
         self._need, self._life = NeedCard(theme), LifeCard(theme)
@@ -46,7 +47,7 @@ class AccountPage(QWidget):
         inner = QVBoxLayout(column)
         inner.setContentsMargins(0, 0, 0, 0)
         inner.setSpacing(theme.px(16))
-        inner.addLayout(self._head)
+        inner.addWidget(self._head)
         inner.addWidget(self._need.frame)
         inner.addWidget(self._life.frame)
         self._pair = QBoxLayout(QBoxLayout.Direction.LeftToRight)
@@ -66,9 +67,10 @@ class AccountPage(QWidget):
         middle.addStretch(1)
         self._scroll = Scroller()
         self._scroll.hold(body)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._scroll)
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.setSpacing(0)
+        self._layout.addWidget(self._scroll)
         theme.changed.connect(self._restyle)
 
     # --- parts ----------------------------------------------------------------------------------------------
@@ -101,12 +103,14 @@ class AccountPage(QWidget):
         names.addWidget(self.title)
         names.addWidget(self.subtitle)
         names.addStretch(1)
-        self._head = QHBoxLayout()
-        self._head.setSpacing(theme.px(16))
-        self._head.addWidget(self.avatar)
-        self._head.addLayout(names, 1)
-        self._head.addWidget(self.pill)
-        self._head.addWidget(self.more)
+        self._head = QWidget()
+        head = QHBoxLayout(self._head)
+        head.setContentsMargins(0, 0, 0, 0)
+        head.setSpacing(theme.px(16))
+        head.addWidget(self.avatar)
+        head.addLayout(names, 1)
+        head.addWidget(self.pill)
+        head.addWidget(self.more)
 
     def _action(self, text: str, asked: str, keys: str | None = None) -> QAction:
         action = QAction(text, self.menu)
@@ -154,6 +158,23 @@ class AccountPage(QWidget):
     def narrower(self) -> Label:
         """What was requested and not granted."""
         return self._access.narrower
+
+    def show_above(self, page: QWidget | None, *, whole: bool = False) -> None:
+        """Show `page` in place of the head, or in place of everything if `whole`. None: the page as every
+        account has it.
+        """
+        if page is not self._above:
+            if self._above is not None:
+                self._above.hide()
+            if page is not None:
+                self._layout.insertWidget(0, page)
+                page.show()
+            self._above = page
+        if page is not None:
+            self._layout.setStretchFactor(page, 1 if whole else 0)
+            self._layout.setStretchFactor(self._scroll, 1)
+        self._head.setVisible(page is None)
+        self._scroll.setVisible(not whole)
 
     def show_model(self, model: Detail, *, leads: bool = True) -> None:
         """Show this account. Cheap where little has changed. `leads`: its button may be the primary one."""

@@ -1,0 +1,1 @@
+"""The page of a Nexus Mods account: its mods, what is popular, and downloads."""
