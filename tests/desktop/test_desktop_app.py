@@ -249,7 +249,7 @@ def test_a_second_start_raises_the_first_window(engine: Engine, qapp: QApplicati
 def test_a_visitor_who_says_nothing_known_raises_the_window(
     engine: Engine, qapp: QApplication, qtbot: QtBot, said: bytes
 ) -> None:
-    """An earlier version of Keyfob says nothing, and another program may say anything."""
+    """S-107: an earlier version of Keyfob says nothing, and another program may say anything."""
     first, raised = Instance(engine.home), list[Activation]()
     first.raised.connect(raised.append)
     assert first.first()
@@ -262,6 +262,7 @@ def test_a_visitor_who_says_nothing_known_raises_the_window(
 
 
 def test_what_the_desktop_hands_over_is_looked_at() -> None:
+    """S-107."""
     assert of_desktop({"activation-token": "a", "desktop-startup-id": "b"}, "check") == Activation(
         "check", "a"
     )

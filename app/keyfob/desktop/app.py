@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QSocketNotifier, QtMsgType, Signal, qInstallMessageHandler, qWarning
+from PySide6.QtCore import (
+    QLoggingCategory,
+    QObject,
+    QSocketNotifier,
+    QtMsgType,
+    Signal,
+    qInstallMessageHandler,
+    qWarning,
+)
 from PySide6.QtWidgets import QApplication
 
 from keyfob.core.errors import KeyfobError
@@ -138,6 +146,8 @@ def run(
     """
     app = _application()
     app.setApplicationName("Keyfob")
+    # Qt registers this name with the desktop's portal, and warns on a desktop that has none.
+    QLoggingCategory.setFilterRules("qt.qpa.services.warning=false")
     app.setDesktopFileName(APP_ID)
     app.setQuitOnLastWindowClosed(False)
     app.setWindowIcon(icons.app_icon())
