@@ -135,6 +135,7 @@ from keyfob.updates.companion_probe import Probe
 from keyfob.updates.companion_service import Companions
 from keyfob.updates.companion_state import CompanionState
 from keyfob.updates.feeds import ReleaseFeeds
+from keyfob.updates.github_account import github_token
 
 CHECK_DEADLINE = 8.0  # seconds that one request of the doctor may take
 COMMAND_SAVES_FOR = timedelta(seconds=60)  # a command without a terminal does not wait for a keychain forever
@@ -349,7 +350,7 @@ def _companions(ports: Ports, accounts: Accounts) -> Companions:
     home, user_home = ports.home, ports.user_home
     feeds = ReleaseFeeds(
         home.state / "feeds",
-        token=lambda: _github_token(accounts),
+        token=lambda: github_token(accounts),
         github=ports.github,
         transport=ports.transport,
         clock=ports.clock,
@@ -364,17 +365,6 @@ def _companions(ports: Ports, accounts: Accounts) -> Companions:
         ports.locks,
         ports.clock,
     )
-
-
-def _github_token(accounts: Accounts) -> Secret | None:
-    """The token of the first GitHub account that gives one: with it, GitHub answers more often."""
-    for view in accounts.views():
-        if view.provider == "github" and view.shareable and view.status == "connected":
-            try:
-                return accounts.token(view.key).token
-            except KeyfobError:
-                continue
-    return None
 
 
 def _doctor(ports: Ports, accounts: Accounts, wiring: Wiring, setup: ToolSetup) -> Doctor:

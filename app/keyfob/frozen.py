@@ -1,6 +1,7 @@
 """The entry point of the frozen app: one program under the names of all its commands.
 
-The folder `bin/` beside it has a link for each name. PyInstaller starts this file; nothing else does.
+The folder `bin/` beside it has a link for each name; on Windows there is a program for each. PyInstaller
+starts this file; nothing else does.
 """
 
 from __future__ import annotations
@@ -25,9 +26,22 @@ def own_environment() -> None:
     os.environ.update(kept)
 
 
+def keep_modules() -> None:
+    """Keep this app's modules readable while the process runs. A package manager puts a new version in the
+    place of this one, and what is imported later would be read from there.
+    """
+    import fcntl
+
+    archive = sys.modules["pyimod02_importers"].pyz_archive
+    opened = os.open(archive._filename, os.O_RDONLY | os.O_CLOEXEC)  # noqa: SLF001  (PyInstaller has no way for this)
+    kept = fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, 100)  # not a number that a caller may have closed
+    os.close(opened)
+    archive._filename = f"/proc/self/fd/{kept}"  # noqa: SLF001
+
+
 def command(started_as: str) -> Callable[[], int]:
     """The `main` of the command that has this name; of `keyfob` for any other."""
-    match os.path.basename(started_as):  # noqa: PTH119  (on the fast path of `keyfob token`)
+    match os.path.basename(started_as).removesuffix(".exe"):  # noqa: PTH119  (on `keyfob token`'s fast path)
         case "git-credential-keyfob":
             from keyfob.cli import git_credential
 
@@ -40,6 +54,10 @@ def command(started_as: str) -> Callable[[], int]:
             from keyfob.cli import keyring_command
 
             return keyring_command.main
+        case "keyfob-window":
+            from keyfob import __main__
+
+            return __main__.window_main
         case _:
             from keyfob import __main__
 
@@ -48,4 +66,6 @@ def command(started_as: str) -> Callable[[], int]:
 
 if __name__ == "__main__":
     own_environment()
+    if sys.platform == "linux":
+        keep_modules()
     sys.exit(command(sys.argv[0])())

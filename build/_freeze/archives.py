@@ -2,13 +2,9 @@
 
 import gzip
 import json
-import lzma
 import shutil
 import tarfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 INSTALLATION = "installation.json"  # beside the program: how this copy was installed
 
@@ -20,12 +16,8 @@ def bundle(app: Path, source: Path, version: str, target: Path) -> None:
     shutil.copytree(app, home, symlinks=True)
     describe(home, "bundle", None)
     (target / "current").symlink_to(f"versions/{version}")
-    start = source / "packaging" / "bundle" / "keyfob"
-    if start.exists():
-        shutil.copy(start, target / "keyfob")
-        (target / "keyfob").chmod(0o755)
-    else:
-        (target / "keyfob").symlink_to("current/keyfob")
+    shutil.copy(source / "packaging" / "bundle" / "keyfob", target / "keyfob")
+    (target / "keyfob").chmod(0o755)
 
 
 def describe(home: Path, kind: str, update_command: str | None) -> None:
@@ -34,17 +26,6 @@ def describe(home: Path, kind: str, update_command: str | None) -> None:
     file = home / INSTALLATION
     file.write_text(json.dumps(words, indent=2) + "\n", "utf-8")
     file.chmod(0o644)
-
-
-@contextmanager
-def _compressed(target: Path) -> Iterator[BinaryIO]:
-    with target.open("wb") as file:
-        if target.suffix == ".xz":
-            with lzma.open(file, "wb", preset=3) as packed:
-                yield packed  # type: ignore[misc]  # LZMAFile is a BinaryIO in all that tarfile calls
-        else:
-            with gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=file, mtime=0) as packed:
-                yield packed  # type: ignore[misc]
 
 
 def tar(folder: Path, name: str, epoch: int, target: Path) -> None:
@@ -56,9 +37,17 @@ def tar(folder: Path, name: str, epoch: int, target: Path) -> None:
         return member
 
     with (
-        _compressed(target) as packed,
+        target.open("wb") as file,
+        gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as archive,
     ):
         archive.add(folder, name, recursive=False, filter=plain)
         for path in sorted(folder.rglob("*")):
             archive.add(path, f"{name}/{path.relative_to(folder)}", recursive=False, filter=plain)
+
+
+def gzipped(text: bytes, target: Path) -> None:
+    """Write `text` compressed, without a name and a time."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("wb") as file, gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
+        packed.write(text)

@@ -13,12 +13,22 @@ SDIST_FILES = ("README.md", "SECURITY.md", "CHANGELOG.md", "LICENSE", "pyproject
 _VERSION = re.compile(
     r"[0-9]+(\.[0-9]+)*((a|b|rc)[0-9]+)?(\.post[0-9]+)?(\.dev[0-9]+)?(\+[a-z0-9]+(\.[a-z0-9]+)*)?"
 )
+# How the app reads a publisher's file; it raises with the reason.
+READ_UPDATES = (
+    "from pathlib import Path as P; from keyfob.updates.source import read_source as r; r(P('resources'))"
+)
+CHECKS = {"updates/root.json": READ_UPDATES}
 _PLACES = {"pyproject.toml": r'^version = "(.*)"$', "app/keyfob/__init__.py": r'^__version__ = "(.*)"$'}
 
 
 def is_version(text: str) -> bool:
     """Whether this is a version in PEP 440's normal form, without an epoch."""
     return _VERSION.fullmatch(text) is not None
+
+
+def package_version(version: str) -> str:
+    """The version for dpkg and rpm: a pre-release sorts before the release. `1.2rc1` becomes `1.2~rc1`."""
+    return re.sub(r"\.?(?=(a|b|rc|dev)[0-9])", "~", version, count=1)
 
 
 def take(target: Path) -> int:
@@ -60,6 +70,25 @@ def _copy(target: Path) -> None:
         shutil.copytree(ROOT / name, target / name, ignore=junk, symlinks=True)
     for name in SDIST_FILES:
         shutil.copy2(ROOT / name, target / name)
+
+
+def put(python: Path, source: Path, name: str, file: Path) -> None:
+    """Put a publisher's file into the copy of the source's resources, and check it as the app does."""
+    target = source / "resources" / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        shutil.copyfile(file, target)
+    except OSError as error:
+        stop(f"{file} cannot be read: {error.strerror}", 2)
+    check = CHECKS.get(name)
+    if check:
+        done = subprocess.run(
+            [str(python), "-c", check], cwd=source,
+            env={**os.environ, "PYTHONPATH": str(source / "app")},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode != 0:
+            stop(f"{file}: {done.stderr.strip().splitlines()[-1].partition(': ')[2]}", 2)
 
 
 def version_of(source: Path) -> str:

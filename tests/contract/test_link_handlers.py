@@ -137,6 +137,13 @@ class TestDesktopLinks(LinkContract):
         with pytest.raises(SettingWrong):
             handler.turn_on()
 
+    def test_the_entry_is_valid(self, tmp_path: Path) -> None:
+        self.handler(tmp_path).turn_on()
+        program = find_program("desktop-file-validate")
+        assert program is not None, "desktop-file-utils is among the packages for tests"
+        entry = tmp_path / ".local" / "share" / "applications" / DESKTOP_ID
+        subprocess.run([program, str(entry)], capture_output=True, timeout=20, check=True)
+
     def test_a_link_reaches_the_command_as_one_argument(self, tmp_path: Path) -> None:
         """S-99: whatever a page puts into it, and without the browser's own libraries."""
         program = tmp_path / "it is me.py"

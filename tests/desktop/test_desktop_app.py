@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtCore import QEventLoop, QTimer
+from PySide6.QtCore import QEvent, QEventLoop, QTimer, QUrl
+from PySide6.QtGui import QFileOpenEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -20,6 +21,7 @@ from keyfob.core.errors import Fault, SettingWrong, Transient
 from keyfob.demo.server import DemoServer
 from keyfob.desktop.app import saved_theme
 from keyfob.desktop.controller import AppController
+from keyfob.desktop.links import Links
 from keyfob.desktop.renewal_timer import RenewalTimer
 from keyfob.desktop.shared.activation import ACTIONS, Activation, of_desktop, own_start
 from keyfob.desktop.shared.single_instance import Instance
@@ -294,6 +296,19 @@ def test_what_was_asked_before_the_engine_is_there_is_done_then(
     quit_app(controller, qtbot)
     controller.activate(Activation("connect"))
     assert not controller.window.isVisible()
+
+
+def test_a_link_that_macos_hands_over_is_opened(qapp: QApplication, qtbot: QtBot) -> None:
+    links, opened, asked = Links(qapp), list[str](), list[int]()
+    links.opened.connect(opened.append)
+    links.asked.connect(lambda: asked.append(1))
+    links.begin()
+    link = "nxm://skyrim/mods/1/files/2?key=a%2Fb&expires=3&user_id=4"
+    assert links.eventFilter(qapp, QFileOpenEvent(QUrl(link)))
+    assert not links.eventFilter(qapp, QFileOpenEvent(QUrl("https://example.com/")))
+    assert not links.eventFilter(qapp, QEvent(QEvent.Type.Show))
+    assert (opened, asked) == ([link], [1])
+    links.deleteLater()
 
 
 def test_what_a_crash_left_behind_does_not_lock_us_out(engine: Engine, qapp: QApplication) -> None:

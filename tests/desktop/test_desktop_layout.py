@@ -120,6 +120,7 @@ def test_no_room_is_given_in_pixels_that_do_not_grow_with_the_font() -> None:
     assert found == []
 
 
+@pytest.mark.network  # the tools' page downloads from a server on loopback
 @pytest.mark.parametrize(("shade", "scale"), [("light", 1.0), ("light", 1.5), ("dark", 2.0)])
 @pytest.mark.parametrize(
     "module",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import re
 import signal
 from collections.abc import Iterator
@@ -96,8 +98,8 @@ def test_lists_of_a_game_and_the_files_of_a_mod(home: NexusMachine) -> None:
     wrong = home.nexus("trending", "nosuchgame")
     assert (wrong.code, wrong.last) == (
         7,
-        "keyfob: Nexus Mods does not have the game nosuchgame. Check the name or the number. `keyfob nexus "
-        "games --all` lists the games.",
+        "keyfob: Nexus Mods does not have the game nosuchgame. Check it on the site. `keyfob nexus games "
+        "--all` lists the games, `keyfob nexus files` the files of a mod.",
     )
     assert home.nexus("files", "https://example.org/a/mods/1").code == 2
 
@@ -209,3 +211,41 @@ def test_the_agent_signs_if_it_runs(home: NexusMachine, server: NexusServer) -> 
     # This command has no passphrase: it cannot open the encrypted file.
     ran = home.run("nexus", "whoami", "--json", KEYFOB_PASSPHRASE_FD="")
     assert ran.json["name"] == "Aldis"
+
+
+def test_progress_is_for_terminals(home: NexusMachine, server: NexusServer) -> None:
+    home.connect()
+    server.site.cdn_rate = 1_500_000
+    shown, terminal = pty.openpty()
+    process = home.start("nexus", "download", f"{SKYRIM}/10", stderr=terminal, TERM="xterm")
+    os.close(terminal)
+    out, _ = process.communicate(timeout=60)
+    written = b""
+    with contextlib.suppress(OSError):  # the terminal ends with the process
+        while piece := os.read(shown, 65_536):
+            written += piece
+    os.close(shown)
+    assert process.returncode == 0
+    assert re.search(
+        rb"\rQuiet Roads 1\.9\.2: [0-9.]+ [kM]B of 2\.0 MB, [0-9.]+ [kM]B/s, \d+ s left", written
+    )
+    assert written.endswith(b"\r\x1b[K")  # the line is gone
+    assert out.count("\n") == 1
+
+
+def test_the_shell_completes_games_and_mods(home: NexusMachine) -> None:
+    home.connect()
+    home.nexus("games", "--all")
+    home.nexus("mods", "add", "eldenring/20")
+
+    def completed(*words: str) -> list[str]:
+        env = {
+            "_KEYFOB_COMPLETE": "bash_complete",
+            "COMP_WORDS": " ".join(words),
+            "COMP_CWORD": str(len(words) - 1),
+        }
+        return home.run(**env).out.split()
+
+    assert completed("keyfob", "nexus", "trending", "sky") == [f"plain,{SKYRIM}"]
+    assert completed("keyfob", "nexus", "download", "eld") == ["plain,eldenring/20"]
+    assert completed("keyfob", "nexus", "dow") == ["plain,download", "plain,downloads"]

@@ -195,6 +195,27 @@ def test_pause_resume_and_cancel(
     assert done.path.exists()
 
 
+def test_two_files_of_one_name_do_not_meet(
+    aldis: NexusService, nexus: Nexus, server: NexusServer, tmp_path: Path
+) -> None:
+    for game in (SKYRIM, "eldenring"):
+        aldis.set_folder(game, tmp_path / "mods")
+    one, other = server.site.find(130)[2], server.site.find(200)[2]
+    one.file_name = other.file_name = "Main.zip"
+    one.content, other.content = pack("one", 300_000), pack("other", 300_000)
+    server.site.cdn_rate = 300_000
+    first, second = aldis.download(SKYRIM, 13, 130), aldis.download("eldenring", 20, 200)
+    until(lambda: all(each.received > 0 for each in nexus.transfers.items()))
+    server.site.cdn_rate = None
+    contents = {ended(nexus, each.id).path: each.file_id for each in (first, second)}
+    assert {path.name for path in contents if path} == {"Main.zip", "Main (2).zip"}
+    assert all(
+        path.read_bytes() == server.site.find(file_id)[2].content
+        for path, file_id in contents.items()
+        if path
+    )
+
+
 def test_two_run_at_once_and_the_third_waits(aldis: NexusService, nexus: Nexus, server: NexusServer) -> None:
     server.site.cdn_rate = 300_000
     for number in range(3):

@@ -47,8 +47,12 @@ class CdnHandler(BaseHTTPRequestHandler):
         if int(expires) <= self.site.clock():
             self._whole(410, b"<html><h1>410 Gone</h1></html>", "text/html")
             return
-        name = path.rpartition("/")[2]
-        content = next(file.content for _, _, file in self.site.all_files() if file.file_name == name)
+        _, _, game_id, mod_id, name = path.split("/", 4)
+        content = next(
+            file.content
+            for game, mod, file in self.site.all_files()
+            if (str(game.id), str(mod.mod_id), file.file_name) == (game_id, mod_id, name)
+        )
         if self.site.cdn_instead is not None:
             content = self.site.cdn_instead
         if self.site.cdn_spoilt:

@@ -42,14 +42,13 @@ class NexusMachine:
             "BROWSER": f"{sys.executable} {script} %s",
         }
 
-    def start(self, *argv: str, **env: str) -> subprocess.Popen[str]:
+    def start(self, *argv: str, stderr: int = subprocess.PIPE, **env: str) -> subprocess.Popen[str]:
         read, write = os.pipe()
         os.write(write, PASSPHRASE.encode() + b"\n")
         os.close(write)
+        environ = self.env | {"KEYFOB_PASSPHRASE_FD": str(read)} | env
         try:
-            return self.processes.start(
-                [*KEYFOB, *argv], self.env | {"KEYFOB_PASSPHRASE_FD": str(read)} | env, pass_fds=(read,)
-            )
+            return self.processes.start([*KEYFOB, *argv], environ, stderr=stderr, pass_fds=(read,))
         finally:
             os.close(read)
 

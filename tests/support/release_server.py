@@ -13,11 +13,20 @@ import os
 import tarfile
 import threading
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from urllib.parse import urlsplit
 
+from keyfob.adapters.network.transport import HttpTransport
+from keyfob.core.http import Request, Response, Streamed
+from keyfob.ports import Clock
+from support.fake_ports import ScriptedTransport
 from support.hostile import RawServer, Talk, answer
+
+LARGE = 20_000  # bytes
+PIECES = 12  # of the first half of a download that waits
 
 
 class ReleaseServer:
@@ -27,10 +36,11 @@ class ReleaseServer:
         self.files: dict[str, bytes] = {}
         self.failing: dict[str, int] = {}
         self.lists: dict[str, list[dict[str, object]]] = {}
-        self.gate: threading.Event | None = None  # set: half of a download waits for it
+        self.gate: threading.Event | None = None  # half of a large download waits for it
         self.cuts = 0  # downloads that break off in the middle
         self.tokens: list[str] = []  # what came in Authorization
         self._server = RawServer(self._serve)
+        self._open = True
 
     def __enter__(self) -> ReleaseServer:
         self._server.__enter__()
@@ -39,9 +49,15 @@ class ReleaseServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Answer nobody any more; a second time does nothing."""
         if self.gate is not None:
             self.gate.set()
-        self._server.__exit__(kind, error, trace)
+        if self._open:
+            self._open = False
+            self._server.__exit__(None, None, None)
 
     @property
     def base(self) -> str:
@@ -122,13 +138,37 @@ class ReleaseServer:
         )
         talk.send(head.encode())
         half = len(body) // 2
-        talk.send(body[:half])
+        gate = self.gate if len(data) >= LARGE else None
+        if gate is None:
+            talk.send(body[:half])
+        else:  # in pieces, so that there is a rate
+            for at in range(0, half, half // PIECES + 1):
+                talk.send(body[at : min(at + half // PIECES + 1, half)])
+                talk.pause(0.04)
         if self.cuts > 0:
             self.cuts -= 1
             return
-        if self.gate is not None:
-            self.gate.wait(20)
+        if gate is not None:
+            gate.wait(20)
         talk.send(body[half:])
+
+
+class Routed:
+    """Requests to loopback go there, all others to the scripted providers."""
+
+    def __init__(self, scripted: ScriptedTransport, clock: Clock) -> None:
+        self._scripted, self._real = scripted, HttpTransport(clock, deadline=10)
+
+    def _for(self, request: Request) -> ScriptedTransport | HttpTransport:
+        return self._real if urlsplit(request.url).hostname == "127.0.0.1" else self._scripted
+
+    def send(self, request: Request) -> Response:
+        return self._for(request).send(request)
+
+    @contextmanager
+    def stream(self, request: Request, *, patience: float = 60.0) -> Iterator[Streamed]:
+        with self._for(request).stream(request, patience=patience) as answer:
+            yield answer
 
 
 def program(says: str, *, status: int = 0) -> bytes:
@@ -164,6 +204,12 @@ def zip_of(name: str, data: bytes) -> bytes:
         info.external_attr = 0o755 << 16
         made.writestr(info, data)
     return out.getvalue()
+
+
+def with_sums(files: Mapping[str, bytes], name: str) -> Mapping[str, bytes]:
+    """The files, and a list of their checksums as `sha256sum` writes it."""
+    lines = [f"{hashlib.sha256(data).hexdigest()}  {each}\n" for each, data in files.items()]
+    return {**files, name: "".join(lines).encode()}
 
 
 def noise(size: int) -> bytes:

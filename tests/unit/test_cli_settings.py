@@ -58,7 +58,7 @@ callback_port      9877 *    The port that the browser comes back to, 1024 to 65
 renewal_margin     600       How long before its end a token is renewed, in seconds, 30 to 86400.
 vault              keychain  Where tokens are kept: keychain, sealed (an encrypted file) or pass (the password store).
 named_app_consent  false     Ask before a program gets an account's token.
-updates            true      Look for a newer version when the app starts, at most once a day.
+updates            true      Look for newer versions of Keyfob and of your tools, at most once a day, while the app runs.
 """  # noqa: E501 - as it is printed
     for argv in ((), ("list",)):
         ran = call(engine, *argv)

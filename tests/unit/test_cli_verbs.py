@@ -233,6 +233,18 @@ def test_the_token_stands_alone_on_stdout(engine: Engine) -> None:
     }
 
 
+@pytest.mark.parametrize("option", ["--audience", "--resource"])
+def test_a_token_for_another_api_needs_a_sign_in_of_its_own(engine: Engine, option: str) -> None:
+    ran = run(["token", "github", option, "https://api.example.org"], opens(engine))
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == (
+        f"keyfob: keyfob token has no {option}: an account has tokens for what it was signed in for. To use "
+        "another API, add an account for it: run `keyfob providers add NAME --issuer URL --client-id ID "
+        "--resource URI`, then `keyfob connect NAME`.\n"
+    )
+    assert option not in run(["token", "--help"], opens(engine)).out
+
+
 def test_a_token_that_lives_too_short_or_was_refused_is_replaced(engine: Engine, server: Server) -> None:
     eight_hours = str(8 * 3600)
     assert call(engine, "token", "github").out == "canary-access-token\n"

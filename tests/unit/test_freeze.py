@@ -5,6 +5,7 @@ of when and where they were made.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -15,7 +16,7 @@ import pytest
 BUILD = Path(__file__).parents[2] / "build"
 sys.path.insert(0, str(BUILD))
 try:
-    from _freeze import archives, elf, parts, python_packages, source
+    from _freeze import archives, deb, elf, licences, parts, python_packages, rpm, source, tree
 finally:
     sys.path.remove(str(BUILD))
 
@@ -97,9 +98,21 @@ def test_what_an_installer_wrote_stays_behind() -> None:
     assert parts.is_metadata_kept("click-8.1.dist-info/METADATA")
 
 
-@pytest.mark.parametrize("text", ["1.2.0", "1.2.0rc1", "1.2.0.dev4", "1.2.0.post1", "1.2.0+debug.1"])
-def test_a_version_is_taken(text: str) -> None:
-    assert source.is_version(text)
+@pytest.mark.parametrize(
+    ("version", "package"),
+    [
+        ("1.2.0", "1.2.0"),
+        ("1.2.0rc1", "1.2.0~rc1"),
+        ("1.2b3", "1.2~b3"),
+        ("1.2.0.dev4", "1.2.0~dev4"),
+        ("1.2.0rc1.dev2", "1.2.0~rc1.dev2"),
+        ("1.2.0.post1", "1.2.0.post1"),
+        ("1.2.0+debug.1", "1.2.0+debug.1"),
+    ],
+)
+def test_a_prerelease_sorts_before_its_release(version: str, package: str) -> None:
+    assert source.is_version(version)
+    assert source.package_version(version) == package
 
 
 @pytest.mark.parametrize("text", ["", "v1.2", "1.2-3", "1!2.0", "1.2.0 ", "1.2/3", "1.2\n", "latest"])
@@ -131,22 +144,66 @@ def a_folder(place: Path, time: int) -> Path:
 
 
 def test_an_archive_has_the_same_bytes_whenever_and_wherever_it_is_made(tmp_path: Path) -> None:
-    for number, suffix in ((1_000_001, "xz"), (2_000_002, "xz"), (1_000_001, "gz"), (2_000_002, "gz")):
-        folder = a_folder(tmp_path / f"{suffix}{number}", number)
-        archives.tar(folder, "keyfob-1", 1_700_000_000, tmp_path / f"{number}.tar.{suffix}")
-    for suffix in ("xz", "gz"):
-        first, second = tmp_path / f"1000001.tar.{suffix}", tmp_path / f"2000002.tar.{suffix}"
-        assert first.read_bytes() == second.read_bytes()
-        with tarfile.open(first) as archive:
-            assert archive.getnames() == [
-                "keyfob-1",
-                "keyfob-1/a.txt",
-                "keyfob-1/b",
-                "keyfob-1/b/c.txt",
-                "keyfob-1/link",
-            ]
-            member = archive.getmember("keyfob-1/a.txt")
-        assert (member.mtime, member.uid, member.uname) == (1_700_000_000, 0, "")
+    made = []
+    for number in (1_000_001, 2_000_002):
+        folder = a_folder(tmp_path / str(number), number)
+        archives.tar(folder, "keyfob-1", 1_700_000_000, tmp_path / f"{number}.tar.gz")
+        made.append(tmp_path / f"{number}.tar.gz")
+    assert made[0].read_bytes() == made[1].read_bytes()
+    with tarfile.open(made[0]) as archive:
+        assert archive.getnames() == [
+            "keyfob-1", "keyfob-1/a.txt", "keyfob-1/b", "keyfob-1/b/c.txt", "keyfob-1/link",
+        ]  # fmt: skip
+        member = archive.getmember("keyfob-1/a.txt")
+    assert (member.mtime, member.uid, member.uname) == (1_700_000_000, 0, "")
+
+
+def test_another_releases_names_of_libraries_are_taken_too() -> None:
+    found = "libc6 (>= 2.36), libssl3 (>= 3.0.0), libglib2.0-0t64 (>= 2.26), libx11-6"
+    assert deb.dependencies(found) == [
+        "libc6 (>= 2.36)", "libglib2.0-0t64 (>= 2.26) | libglib2.0-0 (>= 2.26)",
+        "libssl3t64 (>= 3.0.0) | libssl3 (>= 3.0.0)", "libx11-6", "ca-certificates",
+    ]  # fmt: skip
+
+
+def test_the_units_of_a_package_start_its_own_command() -> None:
+    for name in tree.UNITS:
+        text = tree.unit_for_all((BUILD.parent / "resources" / "agent" / name).read_text("utf-8"))
+        assert "--install" not in text
+    service = tree.unit_for_all((BUILD.parent / "resources/agent/keyfob-agent.service").read_text("utf-8"))
+    assert "\nExecStart=/usr/bin/keyfob agent\n" in service
+
+
+def test_an_rpm_asks_nobody_for_what_it_has(tmp_path: Path) -> None:
+    have = {"libraries": {"libxcb-cursor.so.0": "/lib/x", "libstd+.so.1": "/lib/y"}}
+    spec = rpm.spec_text(tmp_path, have, "1.2~rc1", 1_700_000_000, "A <a@example.org>")
+    pattern = re.search(r"%global __requires_exclude (.*)", spec)
+    assert pattern is not None
+    excluded = re.compile(pattern[1].replace("\\\\", "\\"))
+    for name in ("libxcb-cursor.so.0()(64bit)", "libstd+.so.1()(64bit)", "libQt6Core.so.6()(64bit)"):
+        assert excluded.match(name)
+    assert not excluded.match("libxcb.so.1()(64bit)")
+    assert "Version: 1.2~rc1\n" in spec
+    assert "* Tue Nov 14 2023 A <a@example.org> - 1.2~rc1-1\n" in spec
+
+
+def test_debians_copyright_names_the_licences_that_debian_has(tmp_path: Path) -> None:
+    (tmp_path / "A").write_text(
+        "Copyright 2020 A\nApache License\nTERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION\n1."
+    )
+    (tmp_path / "B").write_text("Copyright 2021 B\nDo what you like.")
+    have = {
+        "packages": {
+            "a": {"version": "1", "licence": "Apache-2.0", "texts": [f"{tmp_path}/A", f"{tmp_path}/B"]},
+        },
+        "python": "3.11.7", "python_licence": "PSF words", "libraries": {},
+    }  # fmt: skip
+    text = licences.text(have, "Own licence", debian=True)
+    assert "Copyright 2020 A\nApache License\n\nSee /usr/share/common-licenses/Apache-2.0\n" in text
+    assert "Do what you like." in text
+    assert "PSF words" in text
+    whole = licences.text(have, "Own licence")
+    assert "TERMS AND CONDITIONS FOR USE" in whole
 
 
 def test_libraries_that_nothing_needs_are_not_reached() -> None:

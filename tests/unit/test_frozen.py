@@ -23,6 +23,8 @@ from keyfob.tools.commands import command_of
         ("./docker-credential-keyfob", docker_credential.main),
         ("keyfob-keyring", keyring_command.main),
         ("another-name", __main__.main),
+        ("keyfob.exe", __main__.main),
+        ("C:/Keyfob/keyfob-window.exe", __main__.window_main),
     ],
 )
 def test_one_program_is_each_command_by_its_name(name: str, main: object) -> None:
@@ -85,3 +87,24 @@ def test_a_package_is_called_by_its_command_on_the_path(
     (commands / "keyfob").write_text("#!/bin/sh\n")
     (commands / "keyfob").chmod(0o755)
     assert login_command() == (str(tmp_path / "lib" / "keyfob" / "bin" / "keyfob"),)
+
+
+def test_an_appimage_is_called_by_its_own_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mounted = tmp_path / ".mount_keyfob"
+    frozen_at(mounted / "usr" / "lib" / "keyfob", monkeypatch)
+    image = tmp_path / "Keyfob.AppImage"
+    monkeypatch.setenv("APPIMAGE", str(image))
+    monkeypatch.setenv("APPDIR", str(mounted))
+    assert login_command() == (str(image),)
+    assert frozen_command("git-credential-keyfob") == str(tmp_path / "git-credential-keyfob")
+    # The variables come from another program that is an AppImage and started this one.
+    monkeypatch.setenv("APPDIR", str(tmp_path / ".mount_another"))
+    assert login_command() == (str(mounted / "usr/lib/keyfob/bin/keyfob"),)
+
+
+def test_without_a_folder_of_links_the_commands_are_beside_the_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frozen_at(tmp_path / "Keyfob", monkeypatch)
+    (tmp_path / "Keyfob" / "bin" / "keyfob").unlink()
+    assert login_command() == (str(tmp_path / "Keyfob" / "keyfob"),)

@@ -145,7 +145,8 @@ REMEDIES: Remedies = {
     "caller_not_found": "To list them, run `keyfob keys list` or `keyfob users list`.",
     "account_elsewhere": "Run this command on that machine.",
     "agent_not_running": "To start it, run `keyfob agent`.",
-    "nexus_not_found": "Check the name or the number. `keyfob nexus games --all` lists the games.",
+    "nexus_not_found": "Check it on the site. `keyfob nexus games --all` lists the games, `keyfob nexus "
+    "files` the files of a mod.",
     "nexus_signed_out": "Run `keyfob connect nexusmods`. Keyfob then shows which of your mods have newer "
     "files and what is trending, and downloads files.",
     "download_not_found": "To list the downloads, run `keyfob nexus downloads`.",

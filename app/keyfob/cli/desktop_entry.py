@@ -12,6 +12,9 @@ from keyfob.cli.options import json_option, pass_session
 from keyfob.cli.session import Session
 from keyfob.core.errors import Usage
 from keyfob.ports import MenuEntry
+from keyfob.updates.installation import this_installation
+
+BY_PACKAGE = ("deb", "rpm", "flatpak", "snap", "package")  # kinds of installation that bring the menu entry
 
 
 @click.group("desktop-entry", short_help="Add Keyfob to the application menu, or remove it.")
@@ -40,6 +43,11 @@ def install(session: Session, autostart: bool) -> None:
       keyfob desktop-entry install --autostart
     """
     entry = _entry(session)
+    if this_installation().kind in BY_PACKAGE:
+        raise Usage(
+            "The package of Keyfob has added it to the application menu",
+            remedy="If it is missing there, log in again.",
+        )
     already = session.engine.autostart.enabled()
     files = entry.install(autostart=autostart and not already)
     if autostart:

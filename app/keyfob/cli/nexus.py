@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-import sys
+import threading
 from collections.abc import Sequence
+from functools import partial
 
 import click
 
 from keyfob.cli import words
 from keyfob.cli.nexus_downloads import download, downloads, open_
+from keyfob.cli.nexus_following import follow, shows_progress
 from keyfob.cli.nexus_links import links
 from keyfob.cli.nexus_mods import mods
-from keyfob.cli.nexus_session import account_option, game_argument, nexus_of, note_limits, service_of
+from keyfob.cli.nexus_session import (
+    account_option,
+    complete_games,
+    complete_mods,
+    game_argument,
+    nexus_of,
+    note_limits,
+    service_of,
+)
 from keyfob.cli.options import json_option, pass_session
 from keyfob.cli.session import Session
 from keyfob.core import time_words
 from keyfob.core.amounts import size_text
+from keyfob.core.errors import Transient
+from keyfob.core.text import plain
 from keyfob.nexus.addresses import mod_address
 from keyfob.nexus.models import Limits, Mod, ModState
 from keyfob.nexus.reading import CATEGORY_WORDS
+from keyfob.nexus.service import NexusService
 from keyfob.nexus.site import List
 
 
@@ -87,7 +100,7 @@ def _left(
 
 @nexus.command(short_help="List your games, or all of the site.")
 @click.option("--all", "everything", is_flag=True, help="List all games of the site.")
-@click.option("--add", metavar="GAME", help="Add a game to yours.")
+@click.option("--add", metavar="GAME", shell_complete=complete_games, help="Add a game to yours.")
 @click.option(
     "--remove", metavar="GAME", help="Take a game out of yours. Its mods stay, and keep it in the list."
 )
@@ -147,23 +160,15 @@ def updates(session: Session, game: str | None, fetch: bool, account: str | None
     """
     with nexus_of(session) as found:
         service = service_of(session, found, account)
-
-        def report(done: int, total: int) -> None:
-            if sys.stderr.isatty() and not session.json:
-                click.echo(f"\rChecking {done} of {total} mods\x1b[K", nl=False, err=True)
-
-        try:
-            states = session.finish(lambda: service.check(game, report))
-        finally:
-            if sys.stderr.isatty() and not session.json:
-                click.echo("\r\x1b[K", nl=False, err=True)
+        states = checked(session, service, game)
         newer = [each for each in states if each.state in ("update", "choose")]
         note_limits(session, service.limits)
-        if fetch:
-            from keyfob.cli.nexus_following import follow
-
-            wanted = [each for each in newer if each.newest_file_id is not None]
-            items = [session.finish(lambda each=each: service.update(each)) for each in wanted]  # type: ignore[misc]
+        wanted = [each for each in newer if each.newest_file_id is not None]
+        if fetch and (wanted or session.json):
+            items = [session.finish(partial(service.update, each)) for each in wanted]
+            for each in newer:
+                if each not in wanted:
+                    session.note(f"{plain(each.mod.name, 120)}: {_newest(each)} ({each.mod.page})")
             follow(session, found, items)
             return
     if session.json:
@@ -178,6 +183,23 @@ def updates(session: Session, game: str | None, fetch: bool, account: str | None
     ]
     for line in words.table(rows, ("MOD", "NAME", "INSTALLED", "NEWEST")):
         session.say(line)
+
+
+def checked(session: Session, service: NexusService, game: str | None) -> list[ModState]:
+    """The mods after a check, with a line of progress on a terminal. Ctrl-C ends it between two mods."""
+    shown, stop = shows_progress(session), threading.Event()
+
+    def report(done: int, total: int) -> None:
+        if stop.is_set():
+            raise Transient("Interrupted", code="interrupted", remedy="What was found so far is kept.")
+        if shown:
+            click.echo(f"\rChecking {done} of {total} mods\x1b[K", nl=False, err=True)
+
+    try:
+        return session.finish(lambda: service.check(game, report), stop=stop.set)
+    finally:
+        if shown:
+            click.echo("\r\x1b[K", nl=False, err=True)
 
 
 def _newest(state: ModState) -> str:
@@ -225,7 +247,7 @@ def _row(mod: Mod) -> tuple[str, ...]:
 
 
 @nexus.command(short_help="List the files that a mod offers.")
-@click.argument("address")
+@click.argument("address", shell_complete=complete_mods)
 @account_option
 @json_option
 @pass_session

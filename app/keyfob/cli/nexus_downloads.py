@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
 
 from keyfob.cli import words
 from keyfob.cli.nexus_following import follow, progress_words
-from keyfob.cli.nexus_session import account_option, game_argument, nexus_of, service_of
+from keyfob.cli.nexus_session import account_option, complete_mods, game_argument, nexus_of, service_of
 from keyfob.cli.options import json_option, pass_session
 from keyfob.cli.session import Session
 from keyfob.core import time_words
@@ -22,7 +23,7 @@ from keyfob.nexus.transfers import Transfers
 
 
 @click.command(short_help="Download files of mods.")
-@click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS...")
+@click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS...", shell_complete=complete_mods)
 @click.option(
     "--file",
     "file_id",
@@ -56,9 +57,7 @@ def download(
     with nexus_of(session) as found:
         service = service_of(session, found, account)
         items = [
-            session.finish(
-                lambda place=place: service.download(place.game, place.mod_id, file_id or place.file_id)  # type: ignore[misc]
-            )
+            session.finish(partial(service.download, place.game, place.mod_id, file_id or place.file_id))
             for place in places
         ]
         if no_wait and not found.transfers.own:

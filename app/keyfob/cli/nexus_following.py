@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import threading
@@ -12,7 +13,7 @@ import click
 from keyfob.cli.nexus_session import error_of
 from keyfob.cli.session import Session
 from keyfob.core.amounts import left_text, rate_text, size_text
-from keyfob.core.errors import Transient
+from keyfob.core.errors import SignInEnded, Transient
 from keyfob.core.text import plain
 from keyfob.nexus.models import DownloadItem
 from keyfob.nexus.service import Nexus, link_needed
@@ -48,9 +49,13 @@ def follow(session: Session, nexus: Nexus, wanted: Sequence[DownloadItem]) -> No
     if not session.json:
         for item in done:
             session.say(str(item.path))
-    elif len(done) == len(items):
+    elif len(done) == len(ids):
         session.document({"downloads": [item.to_json() for item in items]})
     _refuse(items)
+    if len(items) < len(ids):
+        raise SignInEnded(
+            "A download was cancelled", code="cancelled", remedy="Run the command again to start it."
+        )
 
 
 def _refuse(items: Sequence[DownloadItem]) -> None:
@@ -68,9 +73,14 @@ def _refuse(items: Sequence[DownloadItem]) -> None:
             raise error_of(item)
 
 
+def shows_progress(session: Session) -> bool:
+    """Whether stderr is a terminal that can redraw a line."""
+    return not session.json and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
 def _progress(session: Session, items: Sequence[DownloadItem]) -> None:
     """One line for what runs, on a terminal alone. Without items, the line is removed."""
-    if session.json or not sys.stderr.isatty():
+    if not shows_progress(session):
         return
     running = [item for item in items if item.state in ("running", "checking", "waiting")]
     text = "; ".join(progress_words(item) for item in running[:2])

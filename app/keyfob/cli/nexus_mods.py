@@ -5,7 +5,14 @@ from __future__ import annotations
 import click
 
 from keyfob.cli import words
-from keyfob.cli.nexus_session import account_option, nexus_of, note_limits, service_of
+from keyfob.cli.nexus_session import (
+    account_option,
+    complete_games,
+    complete_mods,
+    nexus_of,
+    note_limits,
+    service_of,
+)
 from keyfob.cli.options import json_option, pass_session
 from keyfob.cli.session import Session
 from keyfob.core.errors import Usage
@@ -15,7 +22,7 @@ from keyfob.nexus.models import ModState
 
 
 @click.group(short_help="List your mods, add and remove them.", invoke_without_command=True)
-@click.option("--game", metavar="GAME", help="Only the mods of this game.")
+@click.option("--game", metavar="GAME", shell_complete=complete_games, help="Only the mods of this game.")
 @account_option
 @json_option
 @click.pass_context
@@ -69,7 +76,7 @@ def state_words(state: ModState) -> str:
 
 
 @mods.command(short_help="Add a mod to your list.")
-@click.argument("address")
+@click.argument("address", shell_complete=complete_mods)
 @click.option("--installed", metavar="VERSION", help="The version that you have installed.")
 @click.option("--track", is_flag=True, help="Track it at Nexus Mods too.")
 @account_option
@@ -93,7 +100,7 @@ def add(session: Session, address: str, installed: str | None, track: bool, acco
 
 
 @mods.command(short_help="Remove a mod from your list.")
-@click.argument("address")
+@click.argument("address", shell_complete=complete_mods)
 @account_option
 @json_option
 @pass_session
@@ -115,7 +122,7 @@ def remove(session: Session, address: str, account: str | None) -> None:
 
 
 @mods.command(short_help="Say which version of a mod is installed.")
-@click.argument("address")
+@click.argument("address", shell_complete=complete_mods)
 @click.argument("version", required=False)
 @click.option(
     "--file", "file_id", type=click.IntRange(min=1), metavar="ID", help="The file's number instead."

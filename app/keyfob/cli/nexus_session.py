@@ -9,11 +9,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
+from keyfob.agent.own_source import OwnSource
 from keyfob.cli.options import complete_accounts
 from keyfob.cli.session import Session
 from keyfob.client import running_agent, tokens
@@ -31,15 +32,11 @@ from keyfob.core.errors import (
     Transient,
     Usage,
 )
-from keyfob.core.secret import Secret
 from keyfob.core.text import plain
+from keyfob.nexus.library import LibraryFile
 from keyfob.nexus.models import DownloadItem, Limits
 from keyfob.nexus.service import Nexus, NexusService, no_account
 from keyfob.process.home import open_home
-from keyfob.service.accounts.signer import SignRequest
-
-if TYPE_CHECKING:
-    from keyfob.engine import Engine
 
 F = TypeVar("F", bound=Callable[..., Any])
 _KINDS: dict[ErrorCode, type[KeyfobError]] = {
@@ -57,48 +54,49 @@ _KINDS: dict[ErrorCode, type[KeyfobError]] = {
 }
 
 
-class InProcess:
-    """Who signs requests in this process (`keyfob.client.tokens.Source`). Thread-safe."""
+class AgentOrEngine:
+    """Who signs requests here (`keyfob.client.tokens.Source`): a running agent, else this process's engine.
+    Thread-safe.
+    """
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._guard = threading.Lock()
 
-    def _engine(self) -> Engine:
+    def _own(self) -> OwnSource:
         with self._guard:  # built once, also if two downloads need it first
-            return self._session.engine
+            engine = self._session.engine
+        return OwnSource(engine.accounts, engine.signer)
 
     def accounts(self) -> list[dict[str, Any]]:
         """See Source."""
         try:
             return self._session.from_agent(running_agent.accounts)
         except AgentGoneError:
-            return [view.to_json() for view in self._engine().accounts.views()]
+            return self._own().accounts()
 
     def lease(self, *_: object) -> NoReturn:
-        """Nothing here uses a token outside a request."""
-        raise Usage("Requests are signed one by one")
+        """See OwnSource."""
+        self._own().lease()
 
     def sign(
         self, account: str, method: str, url: str, nonce: str | None, rejected: str | None
     ) -> dict[str, Any]:
         """See Source."""
-        session = self._session
         try:
-            return session.from_agent(lambda: running_agent.sign(account, method, url, nonce, rejected))
+            return self._session.from_agent(lambda: running_agent.sign(account, method, url, nonce, rejected))
         except AgentGoneError:
             pass
         except SettingWrong as error:
             if error.code != "sharing_not_allowed":  # other programs may not have it, and this is Keyfob
                 raise
-        wanted = SignRequest(method, url, nonce, Secret(rejected) if rejected else None)
-        return self._engine().signer.sign(account, wanted, for_tool=False).to_json()
+        return self._own().sign(account, method, url, nonce, rejected)
 
 
 @contextmanager
 def nexus_of(session: Session) -> Iterator[Nexus]:
     """The services, until the block ends."""
-    before = tokens.ask(InProcess(session))
+    before = tokens.ask(AgentOrEngine(session))
     home = open_home()
     nexus = Nexus(home.state, home.data)
     try:
@@ -141,7 +139,7 @@ def game_argument(*, required: bool = True) -> Callable[[F], F]:
     """The argument GAME, the game's name in addresses, which the shell completes."""
 
     def decorated(function: F) -> F:
-        return click.argument("game", required=required, shell_complete=_complete_games, callback=_domain)(
+        return click.argument("game", required=required, shell_complete=complete_games, callback=_domain)(
             function
         )
 
@@ -158,7 +156,7 @@ def _domain(_: click.Context, __: click.Parameter, value: str | None) -> str | N
     return value.lower() if value is not None else None
 
 
-def _complete_games(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def complete_games(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The games that were read last; none if there was no such time."""
     try:
         home = open_home()
@@ -170,6 +168,16 @@ def _complete_games(_: click.Context, __: click.Parameter, incomplete: str) -> l
         for game in games
         if game.domain.startswith(incomplete.lower())
     ]
+
+
+def complete_mods(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The mods of the list, as GAME/ID; none if it cannot be read."""
+    try:
+        mods = LibraryFile(open_home().state).read().mods
+    except (KeyfobError, OSError):
+        return []
+    found = ((f"{game}/{number}", plain(entry.mod.name, 60)) for (game, number), entry in mods.items())
+    return [CompletionItem(name, help=title) for name, title in found if name.startswith(incomplete)]
 
 
 def error_of(item: DownloadItem) -> KeyfobError:

@@ -48,7 +48,10 @@ SETTINGS = {
         NEXT_BOTH,
     ),
     "named_app_consent": Setting("Ask before a program gets an account's token.", tuple(SWITCH)),
-    "updates": Setting("Look for a newer version when the app starts, at most once a day.", tuple(SWITCH)),
+    "updates": Setting(
+        "Look for newer versions of Keyfob and of your tools, at most once a day, while the app runs.",
+        tuple(SWITCH),
+    ),
 }
 
 

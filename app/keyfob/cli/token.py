@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from keyfob.cli.options import Seconds, account_argument, json_option, pass_session
+from keyfob.cli.options import F, Seconds, account_argument, json_option, pass_session
 from keyfob.cli.session import Session
 from keyfob.cli.token_source import id_token
 from keyfob.client import running_agent
@@ -18,6 +19,20 @@ from keyfob.core.min_life import ASKED_MOST
 
 if TYPE_CHECKING:
     from keyfob.engine import Engine
+
+
+def _not_for_another(_: click.Context, option: click.Parameter, value: str | None) -> None:
+    """The callback of options that other programs of this kind have. docs/decisions.md has the reason."""
+    if value is not None:
+        raise Usage(
+            f"keyfob token has no {option.opts[0]}: an account has tokens for what it was signed in for",
+            remedy="To use another API, add an account for it: run `keyfob providers add NAME --issuer URL "
+            "--client-id ID --resource URI`, then `keyfob connect NAME`.",
+        )
+
+
+def _named_elsewhere(name: str) -> Callable[[F], F]:
+    return click.option(name, hidden=True, expose_value=False, callback=_not_for_another)
 
 
 @click.command(short_help="Print a valid access token or key.")
@@ -43,6 +58,8 @@ if TYPE_CHECKING:
     help="Print the ID token of the last sign-in or renewal (OpenID Connect). Keyfob renews it if it has "
     "expired.",
 )
+@_named_elsewhere("--audience")
+@_named_elsewhere("--resource")
 @json_option
 @pass_session
 def token(

@@ -11,12 +11,11 @@ def size_text(size: int) -> str:
     """
     if size < 1000:
         return "1 byte" if size == 1 else f"{size} bytes"
-    amount = float(size)
-    for unit in _UNITS:
+    amount, units = size / 1000, list(_UNITS)
+    while amount >= 999.5 and len(units) > 1:
         amount /= 1000
-        if amount < 999.5 or unit == _UNITS[-1]:
-            break
-    return f"{amount:.1f} {unit}" if amount < 99.95 else f"{amount:.0f} {unit}"
+        units.pop(0)
+    return f"{amount:.1f} {units[0]}" if amount < 99.95 else f"{amount:.0f} {units[0]}"
 
 
 def rate_text(rate: float) -> str:

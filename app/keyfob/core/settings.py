@@ -32,7 +32,7 @@ class Settings:
     named_app_consent: bool = False
     vault: VaultChoice = "keychain"  # chosen on purpose; never changed by a failure
     first_start_done: bool = False
-    updates: bool = True  # looked for at most once a day, by copies that update themselves
+    updates: bool = True  # looked for at most once a day: of copies that update themselves, and of tools
 
     @property
     def margin(self) -> timedelta:

@@ -167,6 +167,8 @@ def run(
             theme, build, window, Start(demo, begin.start_demo, restore, nexus=nexus), app
         )
         controller.ended.connect(app.exit)
+        if sys.platform == "darwin":  # elsewhere it would only cost time at each event
+            app.installEventFilter(controller.links)
         return controller
 
     def answer_desktop(controller: AppController) -> None:

@@ -7,17 +7,16 @@ and to open a link. One QObject on the GUI thread. A link may contain a key: it 
 from __future__ import annotations
 
 import logging
-import re
 from typing import Any, cast
 
 from PySide6.QtCore import ClassInfo, QObject, Signal, Slot
 from PySide6.QtDBus import QDBusAbstractAdaptor, QDBusConnection
 
+from keyfob.desktop.links import is_link
 from keyfob.desktop.shared.activation import Activation, of_desktop
 from keyfob.process.app_id import APP_ID, OBJECT_PATH
 
 log = logging.getLogger(__name__)
-_LINK = re.compile(r"nxm://[!-~]{1,2048}", re.IGNORECASE)
 _MOST_LINKS = 20  # of one call
 # PySide's own types do not know that it takes a dictionary and decorates a class.
 _INTERFACE = cast(Any, ClassInfo)({"D-Bus Interface": "org.freedesktop.Application"})
@@ -54,7 +53,7 @@ class BusService(QObject):
     def open_links(self, links: list[str]) -> None:
         """Pass on those that the app may know."""
         for link in links[:_MOST_LINKS]:
-            if _LINK.fullmatch(link):
+            if is_link(link):
                 self.link_arrived.emit(link)
             else:
                 log.info("a link that is not well formed was not opened")

@@ -80,6 +80,7 @@ class AppController(QObject):
         self.system_events = SystemEvents(self)
         self.consent_dialogs = Asking(theme, window, self)
         self.links = Links(self)
+        self.links.asked.connect(window.bring_up)
         demo = DemoControl(start.demo, self, at_start=start.with_demo)
         self._shell = Shell(
             theme,

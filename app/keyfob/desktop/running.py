@@ -32,6 +32,7 @@ from keyfob.desktop.shared.operation import Operation
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.store_watch import StoreWatch
 from keyfob.desktop.system_events import SystemEvents
+from keyfob.desktop.updates.controller import ToolsAndUpdates
 from keyfob.desktop.window.account_actions import AccountActions
 from keyfob.desktop.window.account_history import AccountHistory
 from keyfob.desktop.window.main_window import MainWindow
@@ -82,6 +83,7 @@ class RunningApp(QObject):
             shell.theme, shell.window, lambda key: engine.accounts.history(key, limit=HISTORY_MOST), clock
         )
         self.first_page = FirstPage(engine, shell.window.empty, shell.demo, shell.theme, self)
+        self.updates = ToolsAndUpdates(shell.theme, engine, shell.window, shell.settings, clock, self)
         self.check = CheckEverything(
             shell.theme, engine.doctor, shell.window, lambda: shell.tray.present, clock, self
         )
@@ -122,6 +124,7 @@ class RunningApp(QObject):
         self.restoring.close()
         self.history.close()
         self.check.close()
+        self.updates.close()
         self.nexus.close()
         self._shell.notifications.close()
         self.presenter.close()
@@ -269,6 +272,7 @@ class RunningApp(QObject):
         keychain = self.presenter.keychain
         self.first_page.show(model, kept_in=keychain.name, forgetful=keychain.forgetful is not None)
         self.check.show_model(model)
+        self.updates.show_model(model)
         self.nexus.show_model(model, self.presenter.views())
         self._shell.window.show_model(model, self.presenter.selected)
         self._shell.tray.show_model(model)

@@ -162,7 +162,7 @@ class DesktopLinks:
             "Name=Keyfob",
             "Comment=Downloads files of Nexus Mods",
             f"Exec={_exec_word(str(self._script))} %u",
-            "Icon=keyfob",
+            f"Icon={APP_ID}",
             "Terminal=false",
             "NoDisplay=true",
             f"MimeType={SCHEME};",

@@ -41,7 +41,7 @@ class NoOwnerError(Exception):
 
 
 class Owner:
-    """The right to run the downloads, and the socket for the others. `take` and `release` from one thread."""
+    """The right to run the downloads, and a socket for the others. `Transfers` guards it against threads."""
 
     def __init__(self, state: Path, env: Mapping[str, str], serve: Serve) -> None:
         self._state = state
@@ -63,7 +63,7 @@ class Owner:
 
         path = self._state / "nexus-downloads.lock"
         make_private(path)
-        lock = FileLock(path, mode=0o600)
+        lock = FileLock(path, mode=0o600, thread_local=False)  # another thread may release it
         try:
             lock.acquire(timeout=0)
         except Timeout:

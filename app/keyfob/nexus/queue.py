@@ -4,6 +4,7 @@ After a restart, a premium member's download asks for a new link, and a free mem
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import secrets
@@ -61,8 +62,9 @@ class Job:
 
     @property
     def target(self) -> Path:
-        """Where it is collected and checked."""
-        return self.folder / f"{self.file_name}{UNFINISHED}"
+        """Where it is collected and checked. Two mods may have files of one name."""
+        mark = hashlib.sha256(f"{self.game.domain}/{self.file_id}".encode()).hexdigest()[:8]
+        return self.folder / f"{self.file_name}.{mark}{UNFINISHED}"
 
     @property
     def files(self) -> tuple[Path, ...]:

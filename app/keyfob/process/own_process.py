@@ -163,7 +163,13 @@ def frozen_command(name: str = "keyfob") -> str:
     if kind == "versions" and os.path.lexists(os.path.join(root, "current")):
         start = os.path.join(root, name)  # goes back to the version before, if a new one does not start
         return start if os.path.isfile(start) else os.path.join(root, "current", "bin", name)
+    image = os.environ.get("APPIMAGE")
+    if image and folder.startswith(os.environ.get("APPDIR", image) + os.sep):
+        # This folder is gone when the app ends. Links to the image start the other commands.
+        return image if name == "keyfob" else os.path.join(os.path.dirname(image), name)
     inside = os.path.join(folder, "bin", name)
+    if not os.path.lexists(inside):  # Windows and macOS have no folder of links
+        return os.path.join(folder, f"{name}.exe" if os.name == "nt" else name)
     found = find_program(name)
     if found is not None and os.path.realpath(found) == os.path.realpath(inside):
         return found

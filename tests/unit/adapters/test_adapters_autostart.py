@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.adapters.system.autostart import Autostart
+from keyfob.adapters.system.autostart import Autostart, window_command
 from keyfob.core.errors import SettingWrong
 from keyfob.process.own_process import login_command
 
@@ -65,6 +65,15 @@ def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
     start, _ = entry(tmp_path)
     with pytest.raises(SettingWrong, match="Start at login cannot be changed"):
         start.enable(True)
+
+
+def test_on_windows_a_start_at_login_opens_no_console(tmp_path: Path) -> None:
+    command = (str(tmp_path / "keyfob.exe"),)
+    assert window_command(command, "win32") == command  # an installation without the extra program
+    (tmp_path / "keyfob-window.exe").touch()
+    assert window_command(command, "win32") == (str(tmp_path / "keyfob-window.exe"),)
+    assert window_command(command, "linux") == command
+    assert window_command(("python", "-I"), "win32") == ("python", "-I")
 
 
 def test_our_own_command_can_be_started() -> None:

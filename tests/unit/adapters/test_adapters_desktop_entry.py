@@ -14,6 +14,7 @@ from keyfob.adapters.system.exec_line import exec_line, service_exec_line
 from keyfob.core.errors import SettingWrong
 from keyfob.engine import build
 from keyfob.process.app_id import APP_ID
+from keyfob.updates.installation import Installation
 from support.cli_run import opens, run
 from support.fake_ports import FakeAutostart, fake_ports
 
@@ -195,6 +196,15 @@ def test_the_command_says_what_it_did(tmp_path: Path) -> None:
     ran = run(["desktop-entry", "remove"], known)
     assert "keyfob settings set start_at_login false" in ran.err
     assert login.on
+
+
+def test_a_package_has_its_own_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = opens(build(fake_ports(tmp_path)))
+    for kind, code in (("deb", 2), ("snap", 2), ("bundle", 0), ("appimage", 0)):
+        found = Installation(kind, "1.0")
+        monkeypatch.setattr("keyfob.cli.desktop_entry.this_installation", lambda found=found: found)
+        assert run(["desktop-entry", "install"], known).code == code
+        assert (tmp_path / "xdg-data").exists() == (code == 0)
 
 
 def test_on_other_systems_the_command_says_what_to_do(tmp_path: Path) -> None:

@@ -25,6 +25,15 @@ RUN_KEY = r"Software\Microsoft\Windows\CurrentVersion\Run"
 HIDDEN = "KEYFOB_START_HIDDEN"  # the window stays closed at login: the tray is enough
 
 
+def window_command(command: Sequence[str], platform: str = sys.platform) -> tuple[str, ...]:
+    """The same for a start at login: on Windows the program beside it that opens no console."""
+    if platform == "win32" and len(command) == 1:
+        window = Path(command[0]).with_name("keyfob-window.exe")
+        if window.exists():
+            return (str(window),)
+    return tuple(command)
+
+
 class Autostart:
     """Blocks on small files only. Raises SettingWrong if the entry cannot be written."""
 
@@ -35,7 +44,7 @@ class Autostart:
         platform: str = sys.platform,
         user_home: Path | None = None,
     ) -> None:
-        self._command = tuple(command or login_command())
+        self._command = window_command(command or login_command(), platform)
         self._env = env
         self._platform = platform
         self._user_home = user_home or Path.home()

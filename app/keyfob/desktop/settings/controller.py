@@ -42,6 +42,8 @@ class SettingsController(QObject):
     import_asked = Signal()
     playground_asked = Signal()  # the demo provider's page
     closed = Signal()  # the dialog
+    changed = Signal()  # `value`: saved, or taken back
+    check_asked = Signal()  # for updates
 
     def __init__(self, theme: Theme, window: QWidget, parent: QObject) -> None:
         super().__init__(parent)
@@ -81,6 +83,7 @@ class SettingsController(QObject):
         dialog.changed.connect(self.save)
         dialog.vault.file_wanted.connect(self._file_wanted)
         dialog.asked.connect(self._account_asked)
+        dialog.check_asked.connect(self._check_asked)
         dialog.connect_asked.connect(self._connect_asked)
         dialog.import_asked.connect(self._import_asked)
         dialog.playground_button.setVisible(demo)
@@ -148,6 +151,10 @@ class SettingsController(QObject):
         self.close()
         self.connect_asked.emit()
 
+    def _check_asked(self) -> None:
+        self.close()
+        self.check_asked.emit()
+
     def _import_asked(self) -> None:
         self.close()
         self.import_asked.emit()
@@ -175,10 +182,12 @@ class SettingsController(QObject):
             return
         self.value = settings
         self._theme.choose(settings.theme)
+        self.changed.emit()
 
         def refused(error: KeyfobError) -> None:
             self.value = before
             self._theme.choose(before.theme)
+            self.changed.emit()
             if self.dialog is not None:
                 self.dialog.refuse(remedies.sentence(error), before)
             else:

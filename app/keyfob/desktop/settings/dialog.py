@@ -44,6 +44,7 @@ class SettingsDialog(ModalDialog):
     connect_asked = Signal()
     revoke_asked = Signal(object)  # a program's Permission
     import_asked = Signal()
+    check_asked = Signal()  # for updates
 
     def __init__(
         self, theme: Theme, settings: Settings, *, tray: bool, parent: QWidget | None = None
@@ -67,6 +68,7 @@ class SettingsDialog(ModalDialog):
         self.programs.switched.connect(self._switched)
         self.programs.revoked.connect(self.revoke_asked)
         column.addWidget(self.programs)
+        self._build_updates(column)
         self.about = AboutCard(self._theme)
         column.addWidget(self.about)
         column.addStretch(1)
@@ -175,6 +177,24 @@ class SettingsDialog(ModalDialog):
         _row(grid, 4, "Tokens are kept in", self.vault.note, self.vault)
         column.addWidget(frame)
 
+    def _build_updates(self, column: QVBoxLayout) -> None:
+        frame, inner = card(self._theme)
+        inner.addWidget(label("Updates", "heading"))
+        grid = _grid(self._theme, inner)
+        self.updates = Switch(self._theme, "Check for updates")
+        self.updates.toggled.connect(self._switched)
+        _row(
+            grid,
+            0,
+            "Check for updates",
+            "Once a day, Keyfob asks for newer versions. It installs nothing until you say so.",
+            self.updates,
+        )
+        self.check_button = button("Check now")
+        self.check_button.clicked.connect(self.check_asked)
+        inner.addWidget(self.check_button, 0, Qt.AlignmentFlag.AlignLeft)
+        column.addWidget(frame)
+
     def _number(self, name: str) -> QLineEdit:
         field = QLineEdit()
         field.setAccessibleName(name)
@@ -196,6 +216,7 @@ class SettingsDialog(ModalDialog):
         self.tray.setChecked(settings.close_to_tray)
         self.theme.setCurrentIndex(THEMES.index(settings.theme))
         self.programs.switch.setChecked(settings.named_app_consent)
+        self.updates.setChecked(settings.updates)
         self.vault.show_choice(settings.vault)
         self.port.setText(str(settings.callback_port))
         self.margin.setText(_minutes(settings.renewal_margin))
@@ -255,6 +276,7 @@ class SettingsDialog(ModalDialog):
                     close_to_tray=self.tray.isChecked(),
                     theme=THEMES[self.theme.currentIndex()],
                     named_app_consent=self.programs.switch.isChecked(),
+                    updates=self.updates.isChecked(),
                 )
             )
 
