@@ -65,10 +65,9 @@ class AgentService:
         for each in (self._env.get("KEYFOB_HOME", ""), str(socket), *self._command):
             if _CONTROL.search(each):  # a line break would begin another line of the unit
                 raise SettingWrong(
-                    "A path with a line break or another control character cannot be in the files of the "
-                    "service",
+                    "The files of the service cannot contain a path with a line break or another control "
+                    "character",
                     code="home_unusable",
-                    remedy="Set KEYFOB_HOME to a folder whose path is one line.",
                 )
         try:
             for path in paths:
