@@ -139,7 +139,7 @@ step 'it ends when the session asks it to' quit
 step 'keyfob demo --headless' mia keyfob demo --headless
 step 'keyfob doctor' mia keyfob doctor
 step 'keyfob demo, the window with the provider' demo_window
-step 'keyfob connect demo' mia BROWSER='browser %s' keyfob connect demo
+step 'keyfob connect demo' mia BROWSER='/usr/local/bin/browser %s' keyfob connect demo
 step 'keyfob token demo' has_token
 step 'keyfob-token demo gives the same' launcher_has_token
 step 'keyfob request --jq' asks_the_api

@@ -79,7 +79,7 @@ def _leave_out_libraries(target: Path, parts: Parts) -> None:
             (inner / name).unlink()
             needs.pop(name)
             del parts["libraries"][name]
-    here = {path.name for path in target.rglob("*.so*")}
+    here = {path.name for path in inner.rglob("lib*.so*")}
     for name, wanted in needs.items():
         missing = [each for each in wanted if each not in here and not is_systems(each)]
         if missing:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from _machine import stop
 
-from _freeze import tree
+from _freeze import elf, tree
 from _freeze.app import WORK, Parts
 from _freeze.source import package_version
 
@@ -82,9 +82,8 @@ def build(
         shutil.copy(source / text, root / "usr/share" / place / "keyfob" / text)
     shutil.copy(app / "LICENSES.txt", root / "usr/share/licenses/keyfob")
     tree.settle(root, epoch)
-    for path in (root / tree.APP).rglob("*.so*"):
-        if not path.is_symlink():
-            path.chmod(0o755)  # rpm looks for needs of executable files alone
+    for path in elf.elf_files(root / tree.APP):
+        path.chmod(0o755)  # rpm looks for the needs of executable files alone
     shutil.rmtree(top, ignore_errors=True)
     top.mkdir(parents=True)
     spec = top / "keyfob.spec"
