@@ -6,7 +6,7 @@ first=$1
 newer=${2:-}
 failed=0
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
-TOOLS='xvfb xdotool imagemagick dbus libglib2.0-bin curl procps'
+TOOLS='libsecret-tools xvfb xdotool imagemagick dbus libglib2.0-bin curl procps'
 RUN=/run/user/1000
 
 # A step: its title, then a command. A function or a program.
@@ -117,7 +117,11 @@ left() {
 
 nothing_left() { found=$(left) && echo "$found" && [ -z "$found" ]; }
 
-home_is_kept() { [ -s "$(find /home/mia/.local/share/keyfob -name '*.db' | head -1)" ]; }
+# The store, and something of it in the keychain.
+home_is_kept() {
+  [ -n "$(find /home/mia/.local/share/keyfob -name '*.db' -size +0 2>/dev/null)" ] &&
+    mia secret-tool search --all application 'Python keyring library' 2>&1 | grep -q Keyfob
+}
 
 named() { dpkg-deb -f "$1" Version | sed 's/-1$//'; }
 
@@ -168,4 +172,10 @@ step "the person's accounts are kept" home_is_kept
 step 'apt purge keyfob' apt-get -q purge -y keyfob
 step "nothing is left but the person's own data" nothing_left
 step "the person's accounts are still kept" home_is_kept
+# The same person changes their mind: with their yes, the removal deletes the accounts first.
+step 'apt install again' apt-get -q install -y "./${newer:-$first}"
+echo 'keyfob keyfob/remove-accounts boolean true' | debconf-set-selections
+step 'apt purge keyfob, with a yes to deleting the accounts' env SUDO_USER=mia apt-get -q purge -y keyfob
+step 'no account and no key is left' not home_is_kept
+step 'and nothing else' nothing_left
 exit $failed

@@ -26,8 +26,8 @@ Description: connects your online accounts once, for all your tools
 """
 # Since the change to a 64-bit time (Debian 13, Ubuntu 24.04), some libraries have another package name.
 T64 = {"libglib2.0-0", "libssl3", "libgtk-3-0", "libcups2", "libasound2", "libreadline8", "libgcrypt20"}
-# Not found by looking at the programs: the system's certificates, and a keychain, a browser and the menu.
-ALSO = ("ca-certificates",)
+# Not found by looking at the programs: the system's certificates, and the question of packaging/deb/prerm.
+ALSO = ("ca-certificates", "debconf (>= 0.5) | debconf-2.0")
 RECOMMENDS = "gnome-keyring | kwalletmanager | keepassxc, xdg-utils, dbus-user-session"
 COPYRIGHT = "Copyright: The Keyfob authors\nLicense: Apache-2.0, see /usr/share/common-licenses/Apache-2.0"
 OVERRIDES = """\
