@@ -21,13 +21,13 @@ not() { ! "$@"; }
 # A command of the person, in their session. The path has no folder of ours but what the package put into the system's.
 mia() {
   setpriv --reuid=mia --regid=mia --init-groups env -i HOME=/home/mia USER=mia LANG=C.UTF-8 PATH=/usr/bin:/bin \
-    XDG_RUNTIME_DIR=$RUN DBUS_SESSION_BUS_ADDRESS=unix:path=$RUN/bus DISPLAY=:7 XDG_CURRENT_DESKTOP=GNOME "$@"
+    XDG_RUNTIME_DIR=$RUN DBUS_SESSION_BUS_ADDRESS=unix:path=$RUN/bus DISPLAY=":$(cat /tmp/display 2>/dev/null)" XDG_CURRENT_DESKTOP=GNOME "$@"
 }
 
 session() {
   mkdir -p $RUN /tmp/.X11-unix && chmod 1777 /tmp/.X11-unix && chown mia: $RUN && chmod 700 $RUN || return 1
-  Xvfb :7 -screen 0 1280x800x24 -nolisten tcp &
-  until_true test -S /tmp/.X11-unix/X7 || return 1
+  Xvfb -displayfd 3 -screen 0 1280x800x24 -nolisten tcp 3>/tmp/display &
+  until_true test -s /tmp/display || return 1
   mia dbus-daemon --session --address=unix:path=$RUN/bus --fork || return 1
   printf secret | mia gnome-keyring-daemon --unlock --components=secrets --daemonize
 }
@@ -76,7 +76,7 @@ demo_window() {
 
 has_token() { mia keyfob token demo | grep -Eq '^[A-Za-z0-9._~-]{16,}$'; }
 
-launcher_has_token() { [ "$(mia keyfob-token demo)" = "$(mia keyfob token demo)" ]; }
+launcher_has_token() { has_token && [ "$(mia keyfob-token demo)" = "$(mia keyfob token demo)" ]; }
 
 environment_is_the_persons() {
   # Nothing of the frozen app's own libraries reaches other programs; what the person has set does.
@@ -112,7 +112,7 @@ private_authority() {
 
 left() {
   find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /home -o -path /packages -o -path /tmp -o -path /var/log \
-    -o -path /var/cache -o -path /usr/local -o -path /var/lib/apt \) -prune -o -iname '*keyfob*' -print
+    -o -path /var/cache -o -path /usr/local -o -path /run/user -o -path /var/lib/apt \) -prune -o -iname '*keyfob*' -print
 }
 
 nothing_left() { found=$(left) && echo "$found" && [ -z "$found" ]; }
@@ -133,7 +133,7 @@ step 'tools for this proof are installed' apt-get -q install -y --no-install-rec
 make_browser
 step 'a session with a screen, a bus and a keychain' session
 step 'keyfob --version' version_is "$(named "$first")"
-step 'every command has its help' sh -c 'for verb in $(keyfob --help | sed -n "s/^  \([a-z][a-z-]*\)  .*/\1/p"); do keyfob "$verb" --help >/dev/null || exit 1; done'
+step 'every command has its help' mia sh -c 'for verb in $(keyfob --help | sed -n "s/^  \([a-z][a-z-]*\)  .*/\1/p"); do keyfob "$verb" --help >/dev/null || exit 1; done'
 step 'nothing starts at login before it is chosen' no_login_entry
 step 'opened from its menu entry' mia gio launch /usr/share/applications/org.keyfob.Keyfob.desktop
 step 'the window is shown' until_true window
@@ -148,9 +148,9 @@ step 'keyfob token demo' has_token
 step 'keyfob-token demo gives the same' launcher_has_token
 step 'keyfob request --jq' asks_the_api
 step 'keyfob exec leaves the environment as it was' environment_is_the_persons
-step 'git-credential-keyfob' sh -c 'printf "protocol=https\nhost=unknown.example\n\n" | git-credential-keyfob get'
+step 'git-credential-keyfob' mia sh -c 'printf "protocol=https\nhost=unknown.example\n\n" | git-credential-keyfob get'
 step 'docker-credential-keyfob' mia docker-credential-keyfob list
-step 'keyfob-keyring has nothing for an unknown host' sh -c '! keyfob-keyring get https://unknown.example/ x'
+step 'keyfob-keyring has nothing for an unknown host' mia sh -c '! keyfob-keyring get https://unknown.example/ x'
 step 'start at login names the command' login_names_the_command
 step 'a certificate authority of the system is trusted' private_authority
 if [ -n "$newer" ]; then
