@@ -126,6 +126,29 @@ class TestDesktopLinks(LinkContract):
         handler.turn_off()
         assert handler.state().program == "Vortex"
 
+    def test_nothing_is_left_of_it(self, tmp_path: Path) -> None:
+        handler = self.handler(tmp_path)
+        handler.turn_on()
+        assert sum(path.is_file() for path in tmp_path.rglob("*")) >= 4
+        handler.turn_off()
+        assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+    def test_another_home_is_another_program(self, tmp_path: Path) -> None:
+        (tmp_path / "other").mkdir()
+        other = DesktopLinks(tmp_path / "other", self.command, self.env(tmp_path))
+        other.turn_on()
+        handler = self.handler(tmp_path)
+        assert (handler.state().on, handler.state().program) == (False, "Keyfob")
+        handler.turn_off()
+        assert other.state().on
+        handler.turn_on()
+        assert handler.state().on
+        assert not other.state().on
+        other.turn_off()
+        assert handler.state().on
+        handler.turn_off()
+        assert handler.state().program is None
+
     def test_a_damaged_list_is_no_obstacle(self, tmp_path: Path) -> None:
         path = tmp_path / ".config" / "mimeapps.list"
         path.parent.mkdir()

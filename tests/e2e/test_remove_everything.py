@@ -63,7 +63,7 @@ def remove(bench: Bench, *words: str, **env: str) -> Ran:
 
 
 def fill(bench: Bench) -> None:
-    """Two accounts, a private key, tools that are wired, the agent's unit, start at login, menu entry."""
+    """Two accounts, a private key, wired tools, the agent's unit, start at login, menu entry, nxm links."""
     bench.connect()
     bench.connect_key("key-of-second", "second")
     assert bench.keyfob("jwk", "generate", "--provider", "workshop").code == 0
@@ -71,6 +71,7 @@ def fill(bench: Bench) -> None:
     assert bench.keyfob("settings", "set", "start_at_login", "on").code == 0
     assert bench.keyfob("agent", "--install").code == 0
     assert bench.keyfob("desktop-entry", "install").code == 0
+    assert bench.keyfob("nexus", "links", "on").code == 0
 
 
 def test_nothing_of_this_home_is_left_and_all_of_the_other(bench: Bench, session: DesktopSession) -> None:
@@ -89,6 +90,7 @@ def test_nothing_of_this_home_is_left_and_all_of_the_other(bench: Bench, session
     assert done.out.endswith("Keyfob has nothing left here.\n")
     assert "2 accounts: " in done.err
     assert "the setup of git, whose files are restored" in done.err
+    assert "the program for nxm links: " in done.err
     (menu,) = (line.partition(": ")[2] for line in done.err.splitlines() if "the menu entry" in line)
     assert menu.endswith(".desktop")
     assert not Path(menu).exists()

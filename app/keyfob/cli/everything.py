@@ -20,6 +20,7 @@ from typing import Any
 from keyfob.core.errors import KeychainError, KeyfobError, Transient
 from keyfob.core.words import KEEPER_ROLE
 from keyfob.engine import Engine
+from keyfob.nexus.link_handler import link_handler
 from keyfob.process.home import Home, socket_path
 from keyfob.service.accounts.views import Disconnection
 
@@ -118,6 +119,9 @@ def starters(engine: Engine) -> Iterator[tuple[str, Path]]:
         menu = engine.menu_entry.state()
         if menu.installed and not menu.foreign and _names(menu.path, os.environ.get("KEYFOB_HOME")):
             yield "the menu entry", menu.path
+    links = link_handler(engine.home.data)
+    if links.path is not None and links.state().on:
+        yield "the program for nxm links", links.path
 
 
 def _names(path: Path, home: str | None) -> bool:
@@ -208,6 +212,9 @@ def _stop_starting(engine: Engine, found: Found, done: Removed) -> None:
         _try(done, "the start at login", lambda: engine.autostart.enable(False))
     if engine.menu_entry.supported and engine.menu_entry.state().path in paths:
         _try(done, "the menu entry", lambda: _leave_menu(engine, done))
+    links = link_handler(engine.home.data)
+    if links.path in paths:
+        _try(done, "the program for nxm links", links.turn_off)
     done.deleted += [path for path in sorted(paths) if not path.exists()]
 
 

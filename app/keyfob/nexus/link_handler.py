@@ -49,8 +49,12 @@ class LinkHandler(Protocol):
     `links_unsupported` on a system that has none for us.
     """
 
+    @property
+    def path(self) -> Path | None:
+        """The file of the registration; None where there is none."""
+
     def state(self) -> LinkState:
-        """Who gets the links now."""
+        """Who gets the links now. Keyfob with another home counts as another program."""
 
     def turn_on(self) -> None:
         """Take the links. Who had them before is remembered. The caller has asked."""
@@ -70,6 +74,8 @@ def link_handler(data: Path, env: Mapping[str, str] = os.environ) -> LinkHandler
 
 class NoLinks:
     """A system on which a command cannot register itself."""
+
+    path = None
 
     def state(self) -> LinkState:
         """See LinkHandler."""
@@ -117,12 +123,23 @@ class DesktopLinks:
         self._config = _folder(env, "XDG_CONFIG_HOME", home / ".config")
         self._data = _folder(env, "XDG_DATA_HOME", home / ".local" / "share")
 
+    @property
+    def path(self) -> Path:
+        """See LinkHandler."""
+        return self._data / "applications" / DESKTOP_ID
+
     def state(self) -> LinkState:
         """See LinkHandler."""
         current = self._current()
-        if current == DESKTOP_ID:
+        if current == DESKTOP_ID and self._is_ours():
             return LinkState(on=True)
         return LinkState(on=False, program=self._name(current) if current else None)
+
+    def _is_ours(self) -> bool:
+        """Whether the entry starts this home's script."""
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            return f"Exec={_exec_word(str(self._script))} " in self.path.read_text("utf-8")
+        return False
 
     def turn_on(self) -> None:
         """See LinkHandler."""
@@ -138,10 +155,12 @@ class DesktopLinks:
         """See LinkHandler."""
         before = self._before.get()
         with _file_errors(self._config):
-            if self._current() == DESKTOP_ID:  # else another program has them by now, and keeps them
+            ours = self._is_ours()
+            if ours and self._current() == DESKTOP_ID:  # else another program has them by now, and keeps them
                 self._set_default(before if before and self._entry_of(before) else None)
-            for path in (self._data / "applications" / DESKTOP_ID, self._script):
-                path.unlink(missing_ok=True)
+            if ours:
+                self.path.unlink(missing_ok=True)
+            self._script.unlink(missing_ok=True)
             self._before.drop()
         self._refresh()
 
@@ -167,9 +186,8 @@ class DesktopLinks:
             "NoDisplay=true",
             f"MimeType={SCHEME};",
         )
-        path = self._data / "applications" / DESKTOP_ID
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n".join(entry) + "\n", "utf-8")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text("\n".join(entry) + "\n", "utf-8")
 
     def _set_default(self, desktop_id: str | None) -> None:
         """Change the one line of mimeapps.list, or remove it. Everything else in the file stays as it is."""
@@ -188,6 +206,9 @@ class DesktopLinks:
                 kept += [*([""] if kept and kept[-1] else []), head]
             at = next(n for n, line in enumerate(kept) if line.strip() == head)
             kept.insert(at + 1, f"{SCHEME}={desktop_id}")
+        if desktop_id is None and not path.is_symlink() and not "".join(kept).replace(head, "").strip():
+            path.unlink(missing_ok=True)  # nothing is left in it
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         target = path.resolve()  # a link to a file that is kept elsewhere stays a link
         mode = target.stat().st_mode & 0o777 if target.exists() else 0o644
@@ -234,11 +255,15 @@ class DesktopLinks:
 
     def _refresh(self) -> None:
         """Have the desktop see the entry at once, if it has the command for that."""
+        folder = self._data / "applications"
+        if folder.is_dir() and not any(folder.glob("*.desktop")):
+            (folder / "mimeinfo.cache").unlink(missing_ok=True)  # made for our entry alone
+            return
         program = find_program("update-desktop-database")
-        if program is not None and (self._data / "applications").is_dir():
+        if program is not None and folder.is_dir():
             with contextlib.suppress(OSError, subprocess.SubprocessError):
                 subprocess.run(  # noqa: S603  (a program of the system, with our own folder)
-                    [program, str(self._data / "applications")],
+                    [program, str(folder)],
                     env=child_environment(os.environ),
                     capture_output=True,
                     timeout=20,
@@ -311,6 +336,8 @@ class Registry(Protocol):
 
 class RegistryLinks:
     """See LinkHandler. The form that NexusMods.App and Mod Organizer 2's handler write."""
+
+    path = None
 
     def __init__(self, registry: Registry, data: Path, command: Sequence[str]) -> None:
         self._registry = registry
