@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from keyfob.adapters.system.autostart import Autostart
 from keyfob.adapters.system.desktop_entry import DesktopEntry
 from keyfob.adapters.system.exec_line import exec_line, service_exec_line
 from keyfob.core.errors import SettingWrong
@@ -155,6 +156,21 @@ def test_words_are_quoted_as_the_specification_asks() -> None:
     assert exec_line(["/a/b", "c=d,e", "", "100%", "two words"]) == '/a/b c=d,e "" 100%% "two words"'
     assert exec_line(['q"`$\\']) == r'"q\\"\\`\\$\\\\"'
     assert service_exec_line(["/a b/it's", "c\\d"]) == """'/a b/it'"'"'s' 'c\\\\d'"""
+
+
+@pytest.mark.parametrize("sign", ["\n", "\r", "\t", "\x1b", "\u2028", "\udcff"])
+def test_a_path_cannot_add_a_line(data: Path, tmp_path: Path, sign: str) -> None:
+    home = f"/data/{sign}Exec=/bin/false"
+    for write in (
+        lambda: entry(data, KEYFOB_HOME=home).install(autostart=False),
+        lambda: entry(data, f"/opt/{sign}/keyfob").install(autostart=False),
+        lambda: Autostart(("keyfob",), {"KEYFOB_HOME": home}, "linux", tmp_path).enable(True),
+    ):
+        with pytest.raises(SettingWrong) as caught:
+            write()
+        assert caught.value.code == "home_unusable"
+    assert not data.exists()
+    assert not (tmp_path / ".config" / "autostart" / "keyfob.desktop").exists()
 
 
 def test_an_odd_path_is_valid(data: Path) -> None:
