@@ -18,14 +18,14 @@ START = Path(__file__).resolve().parents[2] / "packaging" / "bundle" / "keyfob"
 WELL = """#!/bin/sh
 root=$(dirname "$(dirname "$(dirname "$0")")")
 case ${1-} in
-    --version) echo "keyfob @" ;;
-    agent) rm -f "$root/trial" "$root/trial.started"; echo "agent of @ $LISTEN_PID $$" ;;
-    *) echo "@: $*"; cat ;;
+    --version) echo "keyfob %VERSION%" ;;
+    agent) rm -f "$root/trial" "$root/trial.started"; echo "agent of %VERSION% $LISTEN_PID $$" ;;
+    *) echo "%VERSION%: $*"; cat ;;
 esac
 """
 CRASHES = """#!/bin/sh
 case ${1-} in
-    --version) echo "keyfob @" ;;
+    --version) echo "keyfob %VERSION%" ;;
     *) echo "Traceback" >&2; exit 1 ;;
 esac
 """
@@ -58,7 +58,7 @@ def packed(folder: Path, version: str, program: str = WELL) -> Path:
             member(f"{top}/keyfob", START.read_bytes(), mode=0o755),
             member(f"{top}/versions", kind=folder_type, mode=0o755),
             member(inner, kind=folder_type, mode=0o755),
-            member(f"{inner}/keyfob", program.replace("@", version).encode(), mode=0o755),
+            member(f"{inner}/keyfob", program.replace("%VERSION%", version).encode(), mode=0o755),
             member(f"{inner}/installation.json", json.dumps({"kind": "bundle"}).encode()),
             member(f"{inner}/_internal/library.so", b"elf" * 1000, mode=0o4777),
             member(f"{inner}/_internal/library.so.1", kind=tarfile.SYMTYPE, to="library.so"),

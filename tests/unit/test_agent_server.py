@@ -579,7 +579,9 @@ def test_where_systemd_listens_the_role_is_left_to_its_agent(rig: AgentRig, fold
         app = AgentHost(lambda: rig.agent(unix(folder)), rig.locks)
         assert not app.take()
         assert not rig.locks.held(KEEPER_ROLE)
-        agent = AgentHost(lambda: rig.agent(UnixEndpoint(folder / "agent.sock", handed)), rig.locks)
+        agent = AgentHost(
+            lambda: rig.agent(UnixEndpoint(folder / "agent.sock", endpoints.Handed(handed))), rig.locks
+        )
         assert agent.take()
         assert get(folder / "agent.sock", "/v1/accounts").status == 200
         agent.leave()

@@ -64,7 +64,7 @@ def test_a_newer_one_is_said_with_its_notes_and_installed(
         "To install it, run: keyfob update install\n"
     )
     ran = call("install")
-    assert (ran.code, ran.out) == (0, "Keyfob 1.1 is installed. It is used from the next start on.\n")
+    assert (ran.code, ran.out) == (0, "Keyfob 1.1 is installed.\nIt is used from the next start on.\n")
     assert ran.err == "Unpacking and checking it …\nStarting it once …\n"
     assert start(root, "--version").stdout == "keyfob 1.1\n"
     assert call("check").out == "Keyfob 1.1 is installed and used from the next start on.\n"
@@ -83,6 +83,7 @@ def test_json(bundle: Published, tmp_path: Path) -> None:
     assert ran.err == ""
     said = json.loads(ran.out)
     assert (said["changed"], said["next_start"], said["newest"]) == (True, "1.1", None)
+    assert said["agent"] == "none"
     assert json.loads(call("install", "--json").out)["changed"] is False
 
 

@@ -209,6 +209,8 @@ class Api:
                 pass
             case "POST", ["stop"]:
                 control.stop()
+            case "POST", ["restart"]:
+                control.restart()
             case "POST", ["lock"]:
                 control.lock()
             case "POST", ["unlock"]:

@@ -226,6 +226,11 @@ class Connection(asyncio.Protocol):
         )
         return True
 
+    @property
+    def begun(self) -> bool:
+        """Whether a part of a request has come."""
+        return bool(self._buffer)
+
     def _answered(self, answer: bytes, keep: bool) -> None:
         self.busy = False
         self._reply(answer, keep)

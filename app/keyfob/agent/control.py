@@ -25,7 +25,8 @@ SETTLED_WITHIN = timedelta(seconds=40)
 class Control:
     """Thread-safe. `end` asks this process to end and returns at once; None in the app, which only its user
     quits. `settled` waits for the renewals in progress, and says whether they ended. `by_system`: systemd or
-    launchd listens, and starts the agent again.
+    launchd listens, and starts the agent again. `become_new` has this process become the version that is
+    installed now, and returns at once; None in the app.
     """
 
     home_id: str
@@ -35,6 +36,7 @@ class Control:
     settled: Callable[[timedelta], bool]
     end: Callable[[], None] | None = None
     by_system: bool = False
+    become_new: Callable[[], None] | None = None
 
     def status(self) -> dict[str, Any]:
         """The answer to `GET /v1/agent`."""
@@ -56,6 +58,14 @@ class Control:
         if self.end is None:
             raise Usage("The app is running and answers the tools", remedy="Quit Keyfob in its window.")
         self.end()
+
+    def restart(self) -> None:
+        """Become the version that is installed now. Requests and renewals in progress are finished first, and
+        clients wait meanwhile. Raises Usage in the app, and if the agent cannot do it by itself.
+        """
+        if self.become_new is None:
+            raise Usage("The app is running and answers the tools", remedy="Quit Keyfob and open it again.")
+        self.become_new()
 
     def lock(self) -> None:
         """Give out no token and use none, until `unlock`. What a renewal in progress receives is saved first.

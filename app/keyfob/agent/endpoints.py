@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Protocol
 
 from keyfob.agent.http import Answer, BadRequestError, Incoming, document
+from keyfob.agent.succession import Succession, inherited_file
 from keyfob.core.errors import SettingWrong
 from keyfob.process import agent_hello
 from keyfob.process.home import write_private
@@ -33,6 +34,16 @@ HOST = "127.0.0.1"
 _UCRED = struct.Struct("3i")  # pid, uid, gid
 # Programs by their files; `dropbearmulti` is the one file behind several names.
 CARRIERS = frozenset({"ssh", "sshd", "sshd-session", "dropbear", "dbclient", "dropbearmulti", "autossh"})
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """A listening socket that this process was started with. `file`: the socket's file (device and inode), if
+    this process has to remove it; None if it is the system's.
+    """
+
+    sock: socket.socket
+    file: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +66,11 @@ class Endpoint(Protocol):
     def close(self) -> None:
         """Take away what `open` left on the disk. Idempotent."""
 
+    def hands_on(self, sock: socket.socket, /) -> bool:
+        """Whether another version of Keyfob serves here next. Then it gets the listening socket, and `close`
+        leaves everything in its place.
+        """
+
     def live(self) -> bool:
         """Whether somebody else serves here now."""
 
@@ -72,19 +88,29 @@ class Endpoint(Protocol):
 
 class UnixEndpoint:
     """A Unix socket, 0600 in a 0700 folder, to this user's processes alone. `handed`: a listening socket that
-    systemd or launchd made. `forwarding`: made for `ssh -R`; what comes in counts as another machine's.
+    systemd, launchd or the version before made. `forwarding`: made for `ssh -R`; what comes in counts as
+    another machine's. `succession`: of the process, if the next version gets this socket.
     """
 
-    def __init__(self, path: Path, handed: socket.socket | None = None, *, forwarding: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        handed: Handed | None = None,
+        *,
+        forwarding: bool = False,
+        succession: Succession | None = None,
+    ) -> None:
         self._path = path
         self._handed = handed
         self._forwarding = forwarding
+        self._succession = succession
         self._bound: tuple[int, int] | None = None
 
     def open(self) -> socket.socket:
         """Bind the socket (0600), unless systemd handed one over. Raises SettingWrong."""
         if self._handed is not None:
-            return self._handed
+            self._bound = self._handed.file
+            return self._handed.sock
         sock = bind_socket(self._path)
         found = self._path.stat()
         self._bound = (found.st_dev, found.st_ino)
@@ -102,6 +128,14 @@ class UnixEndpoint:
                 self._path.unlink()
         except OSError:
             pass
+
+    def hands_on(self, sock: socket.socket) -> bool:
+        """Whether the process is about to become another version."""
+        if self._succession is None or not self._succession.asked:
+            return False
+        self._succession.keep(sock, self._bound)
+        self._bound = None
+        return True
 
     def live(self) -> bool:
         """Whether an agent answers at the socket now."""
@@ -159,6 +193,10 @@ class TcpEndpoint:
         # The next keeper's file names another key; only our own goes.
         if self._saved() == (self._port, self._key):
             self._file.unlink(missing_ok=True)
+
+    def hands_on(self, _: socket.socket) -> bool:
+        """Never: on Windows no copy updates itself."""
+        return False
 
     def live(self) -> bool:
         """Whether the agent that the file names proves that it knows the key."""
@@ -309,16 +347,20 @@ def carries(pid: int | None) -> bool:
     return name.removesuffix(" (deleted)") in CARRIERS
 
 
-def handed_over() -> socket.socket | None:
-    """The listening socket that systemd (sd_listen_fds) or launchd started us with, None if there is none."""
+def handed_over() -> Handed | None:
+    """The listening socket that systemd (sd_listen_fds), launchd or the version before (`succession`) started
+    us with, None if there is none.
+    """
+    file = inherited_file()
     if sys.platform == "darwin":
-        return from_launchd(ctypes.CDLL(None))
+        sock = from_launchd(ctypes.CDLL(None))
+        return None if sock is None else Handed(sock)
     if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
         return None
     for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
         os.environ.pop(name, None)  # not for the programs that we start
     os.set_inheritable(3, False)
-    return _listening(3)
+    return Handed(_listening(3), file)
 
 
 def from_launchd(library: ctypes.CDLL) -> socket.socket | None:
@@ -342,10 +384,10 @@ def _listening(handle: int) -> socket.socket:
     return sock
 
 
-def endpoint_for(path: Path, handed: socket.socket | None = None) -> Endpoint:
+def endpoint_for(path: Path, handed: Handed | None = None, succession: Succession | None = None) -> Endpoint:
     """The gate of this system. `path` is the socket's; if there are no Unix sockets, the key's file is next
-    to it.
+    to it. `handed` and `succession` as in UnixEndpoint.
     """
     if sys.platform == "win32":
         return TcpEndpoint(path.with_suffix(".json"))
-    return UnixEndpoint(path, handed)
+    return UnixEndpoint(path, handed, succession=succession)

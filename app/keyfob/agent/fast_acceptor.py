@@ -52,7 +52,7 @@ class FastAcceptor:
     ) -> None:
         self._loop = loop
         self._endpoint = endpoint
-        self._sock = sock
+        self.sock = sock
         self._server = server
         self._silent: dict[_Client, None] = {}  # accepted, and nothing has come of them yet
         self._joining: set[asyncio.Task[None]] = set()
@@ -60,23 +60,33 @@ class FastAcceptor:
         self._short = False  # of descriptors
         self._open()
 
+    @property
+    def pending(self) -> bool:
+        """Whether clients were accepted whose request is still on its way."""
+        return bool(self._silent or self._joining)
+
+    def stop(self) -> None:
+        """Accept no more clients. Those that were accepted are heard until `close`."""
+        if not self._closed:
+            self._closed = True
+            self._loop.remove_reader(self.sock.fileno())
+
     def close(self) -> None:
         """Accept no more clients, and close the connections that have sent nothing yet."""
-        self._closed = True
-        self._loop.remove_reader(self._sock.fileno())
-        self._sock.close()
+        self.stop()
+        self.sock.close()
         for client in list(self._silent):
             self._server.connections.remove(client)
             client.drop()
 
     def _open(self) -> None:
         if not self._closed:
-            self._loop.add_reader(self._sock.fileno(), self._accept)
+            self._loop.add_reader(self.sock.fileno(), self._accept)
 
     def _accept(self) -> None:
         for _ in range(AT_ONCE):
             try:
-                sock, _ = self._sock.accept()
+                sock, _ = self.sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
@@ -100,7 +110,7 @@ class FastAcceptor:
         if not self._short:
             log.warning("new connections must wait: %s", error.strerror)  # the log needs a descriptor too
         self._short = True
-        self._loop.remove_reader(self._sock.fileno())
+        self._loop.remove_reader(self.sock.fileno())
         self._loop.call_later(PAUSE, self._open)
 
     def _heard(self, client: _Client) -> None:

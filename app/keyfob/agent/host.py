@@ -26,9 +26,15 @@ LEFT_WITHIN = 45.0  # seconds: a renewal that a tool asked for is not cut short
 class AgentHost:
     """`take` and `leave` from any thread. The server runs on a separate thread while the role is held."""
 
-    def __init__(self, make: Callable[[], AgentServer], locks: Locks) -> None:
+    def __init__(
+        self, make: Callable[[], AgentServer], locks: Locks, patience: timedelta = timedelta(0)
+    ) -> None:
+        """`patience`: how long to wait for a process that holds the role only to look whether it may have it.
+        For a process that was handed its socket, so that nobody else serves there.
+        """
         self._make = make
         self._locks = locks
+        self._patience = patience
         self._lock = threading.Lock()
         self._server: AgentServer | None = None
         self._thread: threading.Thread | None = None
@@ -65,7 +71,7 @@ class AgentHost:
 
     def _hold(self, settled: threading.Event) -> None:
         try:
-            with self._locks.hold(KEEPER_ROLE, timeout=timedelta(0)):
+            with self._locks.hold(KEEPER_ROLE, timeout=self._patience):
                 server = self._make()
                 if server.live():
                     return  # somebody serves without the role: a socket of systemd's, whose agent takes it

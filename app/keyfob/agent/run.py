@@ -5,21 +5,22 @@ window, and for the app, which also serves tools.
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
 
 from keyfob.agent.api import Api
 from keyfob.agent.consent import NamedApps
 from keyfob.agent.control import Control
-from keyfob.agent.endpoints import Endpoint, UnixEndpoint, endpoint_for, handed_over
+from keyfob.agent.endpoints import Endpoint, Handed, UnixEndpoint, endpoint_for, handed_over
 from keyfob.agent.host import AgentHost
 from keyfob.agent.server import AgentServer
 from keyfob.agent.sign_ins import SignIns
+from keyfob.agent.succession import Succession, check_may_restart
 from keyfob.core.errors import Fault
 from keyfob.engine import Engine, build, on_a_thread, system_ports
 from keyfob.ports import Vault
@@ -28,10 +29,8 @@ from keyfob.process.home import Home, open_home, socket_path
 from keyfob.service.accounts.renewer import Renewer
 from keyfob.updates.bundle import mark_started
 
-if TYPE_CHECKING:
-    from socket import socket
-
 FINISH_WITHIN = timedelta(seconds=40)  # a renewal that has begun is not cut short
+TAKE_WITHIN = timedelta(seconds=5)  # for the role, while another process only looks whether it is free
 
 
 def run(say: Callable[[str], None], shared: Path | None = None) -> int:
@@ -42,7 +41,7 @@ def run(say: Callable[[str], None], shared: Path | None = None) -> int:
     home = open_home()
     log.set_up(home.log)
     engine = build(system_ports(home, lasting=True))
-    ending = Ending()
+    ending = Ending(Succession())
 
     def begin() -> None:
         if engine.settings.load().vault == "sealed":
@@ -50,18 +49,23 @@ def run(say: Callable[[str], None], shared: Path | None = None) -> int:
             engine.vault.load("opened")
 
     try:
-        host = agent_host(engine, handed=handed, shared=shared, end=ending.ask)
-        return run_agent(host, engine.renewer, say, begin, ending)
+        host = agent_host(engine, handed=handed, shared=shared, ending=ending)
+        code = run_agent(host, engine.renewer, say, begin, ending)
     finally:
         engine.close()
+    if ending.succession is not None and ending.succession.asked:
+        ending.succession.become(sys.argv[1:])
+    return code
 
 
-def serving_engine(home: Home, vault: Vault | None = None) -> Engine:
+def serving_engine(home: Home, vault: Vault | None = None, succession: Succession | None = None) -> Engine:
     """The window's engine. At its renewer's first look it takes the keeper's role, if that is free, and
-    serves the tools. When it closes, it gives the role back. Raises as `system_ports`.
+    serves the tools. When it closes, it gives the role back, or with `succession` passes it on. Raises as
+    `system_ports`.
     """
     engine = build(system_ports(home, vault=vault, lasting=True, window=True))
-    host = agent_host(engine)
+    handed = handed_over() if succession is not None else None
+    host = agent_host(engine, handed=handed, succession=succession)
     engine.renewer.allowed = host.take
     return replace(engine, before_close=host.leave)
 
@@ -69,22 +73,39 @@ def serving_engine(home: Home, vault: Vault | None = None) -> Engine:
 def agent_host(
     engine: Engine,
     *,
-    handed: socket | None = None,
+    handed: Handed | None = None,
     shared: Path | None = None,
-    end: Callable[[], None] | None = None,
+    ending: Ending | None = None,
+    succession: Succession | None = None,
 ) -> AgentHost:
-    """The keeper's role and the sockets over `engine`: the agent's and the window's alike. `end` has this
-    process end; None for the window.
+    """The keeper's role and the sockets over `engine`: the agent's and the window's alike. `ending` has this
+    process end; None for the window. `succession`: the window's, if it can become another version.
     """
+    succession = ending.succession if ending is not None else succession
     lock = engine.vault_lock
     control: Control | None = None
     if lock is not None:
-        vault, by_system = engine.settings.current().vault, handed is not None
-        settled = engine.keeper.settled
-        control = Control(engine.home.id, lock, vault, engine.clock(), settled, end, by_system)
+        vault = engine.settings.current().vault
+        by_system = handed is not None and handed.file is None
+
+        def become_new() -> None:
+            assert ending is not None
+            check_may_restart(vault == "sealed")
+            ending.replace()
+
+        control = Control(
+            engine.home.id,
+            lock,
+            vault,
+            engine.clock(),
+            engine.keeper.settled,
+            None if ending is None else ending.ask,
+            by_system,
+            None if ending is None else become_new,
+        )
 
     def make() -> AgentServer:
-        endpoints: list[Endpoint] = [endpoint_for(socket_path(engine.home), handed)]
+        endpoints: list[Endpoint] = [endpoint_for(socket_path(engine.home), handed, succession)]
         if shared is not None:
             endpoints.append(UnixEndpoint(shared, forwarding=True))
         apps = NamedApps(engine.consents)
@@ -108,14 +129,22 @@ def agent_host(
 
         return AgentServer(api, engine.events, engine.store, endpoints, engine.clock, consenting)
 
-    return AgentHost(make, engine.locks)
+    return AgentHost(make, engine.locks, timedelta(0) if handed is None else TAKE_WITHIN)
 
 
 class Ending:
     """Has an agent end, from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, succession: Succession | None = None) -> None:
+        """`succession`: if the process can become another version."""
         self.asked, self.look = threading.Event(), threading.Event()
+        self.succession = succession
+
+    def replace(self) -> None:
+        """End to become the version that is installed now. Returns at once."""
+        if self.succession is not None:
+            self.succession.ask()
+        self.ask()
 
     def ask(self) -> None:
         """Returns at once."""
@@ -163,6 +192,8 @@ def run_agent(
         if not stop.is_set():
             raise Fault("The agent's server stopped unexpectedly")
     finally:
+        if ending.succession is not None and ending.succession.asked:
+            renewer.settled(FINISH_WITHIN)  # tools are served meanwhile
         host.leave()
         renewer.settled(FINISH_WITHIN)
     return 0

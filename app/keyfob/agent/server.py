@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 SOON = timedelta(seconds=1)
 IN_A_MOMENT = "Try again in a moment."
 MISSED_MOST = 1000  # events sent to a client that comes back
+ON_THE_WAY = 1.0  # seconds for requests that have begun to arrive when another version takes over
 FINISH_WITHIN = 40.0  # seconds for requests in progress at the end: a renewal among them is not cut short
 
 
@@ -101,6 +102,7 @@ class AgentServer:
         done = self._done = asyncio.Event()
         self._counted = Connections(loop, self.limits.capacity.connections)
         servers: list[asyncio.Server | FastAcceptor] = []
+        patient: list[FastAcceptor] = []
         unsubscribe = self._events.subscribe(self._news)
         try:
             for endpoint in self._endpoints:
@@ -110,11 +112,18 @@ class AgentServer:
                 await done.wait()
         finally:
             unsubscribe()
+            for endpoint, server in zip(self._endpoints, servers, strict=False):
+                if isinstance(server, FastAcceptor) and endpoint.hands_on(server.sock):
+                    server.stop()
+                    patient.append(server)
             for endpoint in self._endpoints:
                 endpoint.close()
             for server in servers:
-                server.close()
-            await self._finish(loop)
+                if server not in patient:
+                    server.close()
+            await self._finish(loop, patient)
+            for acceptor in patient:
+                acceptor.close()
 
     async def _listen(
         self, loop: asyncio.AbstractEventLoop, endpoint: Endpoint
@@ -124,14 +133,21 @@ class AgentServer:
             return FastAcceptor(loop, endpoint, sock, self)
         return await loop.create_server(lambda: Connection(self, endpoint), sock=sock, backlog=BACKLOG)
 
-    async def _finish(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Sign-ins end, requests in progress are answered, idle connections close."""
+    async def _finish(self, loop: asyncio.AbstractEventLoop, patient: Sequence[FastAcceptor]) -> None:
+        """Sign-ins end, requests in progress are answered, idle connections close. `patient`: acceptors whose
+        clients are not to notice the end, so what is on its way is waited for.
+        """
         closing = loop.run_in_executor(None, self._api.close)
         end = loop.time() + FINISH_WITHIN
+        on_the_way = loop.time() + (ON_THE_WAY if patient else 0.0)
         while loop.time() < end:
+            waits = loop.time() < on_the_way
             for connection in [each for each in self._connections if not each.busy]:
-                connection.close()
-            if not (self._workers.busy() or self._forwarded_workers.busy()) and not any(
+                if not (waits and connection.begun):
+                    connection.close()
+            if waits and any(each.pending for each in patient):
+                pass
+            elif not (self._workers.busy() or self._forwarded_workers.busy()) and not any(
                 each.busy for each in self._connections
             ):
                 break

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import sys
 import threading
-from typing import Any
+import time
+from typing import Any, Literal
 
 import click
 
 from keyfob.agent.remedies import REMEDIES
 from keyfob.cli.options import json_option, pass_session
+from keyfob.cli.remedies import sentence
 from keyfob.cli.session import Session, colourful
+from keyfob.client import running_agent
+from keyfob.client.connection import AgentGoneError
 from keyfob.core.amounts import left_text, rate_text, size_text
-from keyfob.core.errors import SignInEnded
+from keyfob.core.errors import KeyfobError, SignInEnded
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.core.times import to_rfc3339
@@ -24,6 +28,15 @@ from keyfob.updates.service import Updates, UpdateStatus
 
 pre_option = click.option("--pre", is_flag=True, help="Take pre-releases too.")
 NOTES_MOST = 40  # lines of the notes that a terminal shows
+CHANGED_WITHIN = 90.0  # seconds: a renewal that has begun is finished first
+# What became of the agent: changed to the new version, still the older one, the app's, or there is none.
+Running = Literal["changed", "older", "window", "none"]
+_RUNNING: dict[Running, str] = {
+    "changed": "The agent has changed to it.",
+    "older": "The agent that runs uses it once it is started again.",
+    "window": "The app that runs uses it once you quit it and open it again.",
+    "none": "It is used from the next start on.",
+}
 _DOING: dict[Stage, str] = {
     "unpacking": "Unpacking and checking it",
     "trying": "Starting it once",
@@ -97,12 +110,40 @@ def install(session: Session, pre: bool) -> None:
     finally:
         shower.end()
     status = updates.status()
+    running = _pass_on(session) if installed is not None else "none"
     if session.json:
-        session.document({**_to_json(status), "changed": installed is not None})
+        session.document({**_to_json(status), "changed": installed is not None, "agent": running})
     elif installed is None:
         _say(session, status)
     else:
-        session.say(f"Keyfob {plain(installed, 40)} is installed. It is used from the next start on.")
+        session.say(f"Keyfob {plain(installed, 40)} is installed.")
+        session.say(_RUNNING[running])
+
+
+def _pass_on(session: Session) -> Running:
+    """Have the agent that runs become the new version, and wait until it answers."""
+    try:
+        found = running_agent.standing()
+        if not found:
+            return "none" if found is None else "older"
+        if found.get("window"):
+            return "window"
+        running_agent.tell_agent("restart")
+    except AgentGoneError:
+        return "none"
+    except KeyfobError as error:
+        session.note(f"The agent: {sentence(error)}")
+        return "older"
+    end = time.monotonic() + CHANGED_WITHIN
+    while time.monotonic() < end:
+        time.sleep(0.1)
+        try:
+            now = running_agent.standing()
+        except KeyfobError:
+            continue
+        if now and now.get("version") != found.get("version"):
+            return "changed"
+    return "older"
 
 
 def _updates(session: Session) -> Updates:

@@ -109,7 +109,7 @@ def standing() -> dict[str, Any] | None:
 
 
 def tell_agent(what: str, passphrase: str | None = None) -> dict[str, Any]:
-    """Have the agent `stop`, `lock` or `unlock`; what it says of itself then."""
+    """Have the agent `stop`, `restart`, `lock` or `unlock`; what it says of itself then."""
     return _document("POST", f"/v1/agent/{what}", {} if passphrase is None else {"passphrase": passphrase})
 
 

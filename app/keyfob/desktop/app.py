@@ -38,6 +38,7 @@ from keyfob.process.app_id import APP_ID
 from keyfob.process.home import Home, open_home
 
 if TYPE_CHECKING:
+    from keyfob.agent.succession import Succession
     from keyfob.demo.server import DemoServer
     from keyfob.desktop.controller import AppController
     from keyfob.desktop.demo_control import Demo
@@ -61,6 +62,7 @@ def main(arguments: Sequence[str]) -> int:
     one of `activation.ACTIONS`. Raises SettingWrong.
     """
     start_demo = "--demo" in arguments
+    succession = None if start_demo else _succession()
     action = next((word.partition("=")[2] for word in arguments if word.startswith("--action=")), "")
     with ExitStack() as until_the_end:
         home, vault = open_home(), None
@@ -79,7 +81,7 @@ def main(arguments: Sequence[str]) -> int:
         def build() -> Engine:
             from keyfob.agent.run import serving_engine
 
-            return serving_engine(home, vault)
+            return serving_engine(home, vault, succession)
 
         def restore() -> Recovered:
             from keyfob.engine import recover
@@ -88,6 +90,7 @@ def main(arguments: Sequence[str]) -> int:
 
         start = Begin(
             own_start(action),
+            succession=succession,
             start_demo=start_demo,
             # The desktop knows one Keyfob: that of the person's own home.
             on_bus=vault is None and not os.environ.get("KEYFOB_HOME"),
@@ -111,6 +114,17 @@ def open_nexus(engine: Engine) -> Nexus:
     return Nexus(engine.home.state, engine.home.data)
 
 
+def _succession() -> Succession | None:
+    """For a copy that can become a newer version by itself."""
+    from keyfob.updates.bundle import this_bundle
+
+    if this_bundle() is None:
+        return None
+    from keyfob.agent.succession import Succession
+
+    return Succession()
+
+
 def _lasting_demo(home: Home) -> DemoServer:
     from keyfob.demo.lasting import start_lasting
 
@@ -120,13 +134,14 @@ def _lasting_demo(home: Home) -> DemoServer:
 @dataclass(frozen=True)
 class Begin:
     """What the app does first. `on_bus`: it answers the desktop on the session bus. `hidden`: only the tray
-    is shown, if there is one.
+    is shown, if there is one. `succession`: if the app can become another version.
     """
 
     wanted: Activation = THE_WINDOW
     start_demo: bool = False
     on_bus: bool = False
     hidden: bool = False
+    succession: Succession | None = None
 
 
 def run(
@@ -163,9 +178,9 @@ def run(
         # Everything but the window itself is loaded after its first paint: a third of the start.
         from keyfob.desktop.controller import AppController, Start
 
-        controller = AppController(
-            theme, build, window, Start(demo, begin.start_demo, restore, nexus=nexus), app
-        )
+        succeed = begin.succession.ask if begin.succession is not None else None
+        start = Start(demo, begin.start_demo, restore, nexus=nexus, succeed=succeed)
+        controller = AppController(theme, build, window, start, app)
         controller.ended.connect(app.exit)
         if sys.platform == "darwin":  # elsewhere it would only cost time at each event
             app.installEventFilter(controller.links)
@@ -188,6 +203,8 @@ def run(
     code = app.exec()
     instance.close()
     signals.close()
+    if begin.succession is not None and begin.succession.asked:
+        begin.succession.become(())
     if opening.busy():
         # Something did not end in its time. Destroying a thread that runs would abort: leave without it.
         sys.stdout.flush()

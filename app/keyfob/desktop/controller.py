@@ -47,7 +47,8 @@ if TYPE_CHECKING:
 class Start:
     """How the app is started. `demo` starts the demo provider, if it is installed; `with_demo` asks for it at
     once. `restore` lists lost accounts again while no engine has the store open. `nexus` makes the services
-    of Nexus Mods; without it, an account there has the page that all accounts have.
+    of Nexus Mods; without it, an account there has the page that all accounts have. `succeed` says that the
+    process ends only to become the version that is installed now; None if it cannot.
     """
 
     demo: Callable[[], Demo] | None = None
@@ -55,6 +56,7 @@ class Start:
     restore: Callable[[], Recovered] | None = None
     clock: Callable[[], datetime] = utc_now
     nexus: Callable[[Engine], Nexus] | None = None
+    succeed: Callable[[], None] | None = None
 
 
 class AppController(QObject):
@@ -68,6 +70,7 @@ class AppController(QObject):
         """`build` makes the engine; it is called off the GUI thread, after the first paint."""
         super().__init__(parent)
         self._build, self._clock, self._restore = build, start.clock, start.restore
+        self._succeed = start.succeed
         self.restoring = Restoring(theme, window, self)
         self._engine: Engine | None = None
         self.running: RunningApp | None = None  # once the engine is built
@@ -184,6 +187,16 @@ class AppController(QObject):
         return self._ending.begun or (there and self.settings_controller.value.close_to_tray)
 
     # --- ending ---------------------------------------------------------------------------------------------
+
+    def restart(self) -> bool:
+        """End, and start again as the version that is installed now: the agent's socket passes to it. False
+        if this copy of Keyfob cannot do that.
+        """
+        if self._succeed is None:
+            return False
+        self._succeed()
+        self.quit()
+        return True
 
     def quit(self) -> None:
         """End: ask what runs to end, wait for what must not be cut, close the engine; `ended` follows."""

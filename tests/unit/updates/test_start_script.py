@@ -28,7 +28,7 @@ def updated(root: Path, program: str) -> Bundle:
     bundle = Bundle(root)
     staged = bundle.staging("2.0")
     staged.mkdir()
-    (staged / "keyfob").write_text(program.replace("@", "2.0"))
+    (staged / "keyfob").write_text(program.replace("%VERSION%", "2.0"))
     (staged / "keyfob").chmod(0o755)
     bundle.adopt(staged, "2.0")
     bundle.switch("2.0")
