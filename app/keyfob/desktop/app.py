@@ -108,9 +108,12 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def open_nexus(engine: Engine) -> Nexus:
-    """The services of Nexus Mods, for this home."""
+    """The services of Nexus Mods, for this home. This process has the engine, so it signs their requests."""
+    from keyfob.agent.own_source import OwnSource
+    from keyfob.client import tokens
     from keyfob.nexus.service import Nexus
 
+    tokens.ask(OwnSource(engine.accounts, engine.signer))
     return Nexus(engine.home.state, engine.home.data)
 
 
