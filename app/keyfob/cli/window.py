@@ -16,7 +16,7 @@ PLACES = ("connect", "settings", "check")
 def window(session: Session, place: str | None) -> int:
     """Open the app. If it is already running, its window comes to the front.
 
-    PLACE opens a part of it: connect (Connect Account), settings (the settings) or check (Check everything).
+    `connect` opens Connect Account in it, `settings` the settings, and `check` Check everything.
 
     \b
     Examples:
