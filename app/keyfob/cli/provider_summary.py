@@ -15,7 +15,10 @@ def summary(provider: Provider) -> dict[str, Any]:
         "category": provider.category,
         "methods": list(provider.methods),
         "client_id_policy": provider.policy.client_id,
-        "needs_registration": provider.policy.client_id == "user" and provider.client.client_id is None,
+        "needs_registration": provider.policy.client_id == "user"
+        and provider.client.client_id is None
+        and not provider.publisher,
+        "published_for": list(provider.publisher),
         "blocked": provider.policy.blocked,
         "share": provider.policy.share,
         "inputs": [

@@ -85,7 +85,7 @@ def show(session: Session, provider: str) -> None:
     pairs = [
         ("Methods", ", ".join(words.METHOD_WORDS[method] for method in preset.methods)),
         ("Issuer", preset.issuer or preset.issuer_template),
-        ("Client id", POLICY_WORDS[preset.policy.client_id]),
+        ("Client id", _client_words(preset)),
         ("Register at", preset.policy.register_at),
         ("How", preset.policy.register_note),
         ("Redirect", redirect_of(preset, session.engine.settings.load().callback_port)),
@@ -179,16 +179,19 @@ def redirect_of(provider: Provider, setting_port: int) -> str | None:
     return ", ".join(f"http://{host}:{port}{redirect.path}" for port in redirect.ports)
 
 
+def _client_words(provider: Provider) -> str:
+    if not provider.publisher:
+        return POLICY_WORDS[provider.policy.client_id]
+    named = ", ".join(words.METHOD_WORDS[method] for method in provider.publisher)
+    return f"comes with this build of Keyfob ({named})"
+
+
 def _remark(provider: Provider) -> str:
     if provider.category == "demo":
         return "while `keyfob demo` runs"
     if provider.policy.blocked:
         return "not allowed by the provider's terms"
-    if (
-        provider.policy.client_id == "user"
-        and provider.client.client_id is None
-        and METHOD_FACTS[provider.methods[0]].needs_client
-    ):
+    if provider.needs_own_app(provider.methods[0]):
         return "needs your own app registration"
     return "your own preset" if provider.origin == "user" else ""
 

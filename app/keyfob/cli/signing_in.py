@@ -138,7 +138,7 @@ def _known_client(
     inputs = inputs_of(options.inputs, options.handle, options.username)
     asked = SignInRequest(provider.id, options.method, inputs=inputs)
     known = clients.known(provider, clients.inputs(provider, asked, None))
-    if known is None:
+    if known is None or known.source == "publisher":
         raise Usage(
             f"--client-secret-stdin needs --client-id: Keyfob has no client id for {provider.title}",
             remedy="Add --client-id with the client id of your app registration.",

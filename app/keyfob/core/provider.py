@@ -305,6 +305,14 @@ class Provider:
     quirks: tuple[QuirkName, ...] = ()
     origin: Origin = "keyfob"  # whose file it is; no file says so itself
     plain_host: str | None = None  # the user's own host (and port) that they allowed without TLS; in no file
+    # The publisher's client ids, by the methods that they are for (`clients.toml`); in no preset's file.
+    publisher: Mapping[Method, str] = field(default_factory=dict)
+
+    def needs_own_app(self, method: Method) -> bool:
+        """Whether a user has to register an app at the provider before they can sign in by `method`."""
+        facts = METHOD_FACTS[method]
+        known = method in self.publisher or self.client.client_id is not None
+        return facts.needs_client and not facts.by_client and self.policy.client_id == "user" and not known
 
     def key_for(self, method: Method) -> ApiKeyProfile | None:
         """What the preset says about keys, if an account that signs in by `method` has one."""

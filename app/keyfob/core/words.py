@@ -101,7 +101,7 @@ FindingName = Literal[
     "keychain", "settings", "store", "presets", "callback_port", "browser", "clock", "proxy", "ca", "agent",
     "tray", "network", "provider", "tools", "consent", "log",
 ]  # fmt: skip
-ClientSource = Literal["environment", "yours", "preset"]
+ClientSource = Literal["environment", "yours", "preset", "publisher"]
 
 # --- requests -----------------------------------------------------------------------------------------------
 

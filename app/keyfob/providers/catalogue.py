@@ -12,8 +12,9 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +25,8 @@ from keyfob.core.text import plain
 from keyfob.core.words import Origin
 from keyfob.providers.checks import check, judge
 from keyfob.providers.inheritance import MAX_BYTES, FaultyPresetError, Lookup, Table, merged, parse
+from keyfob.providers.published_clients import FILE as CLIENTS_FILE
+from keyfob.providers.published_clients import PublishedClient, published, read_clients
 from keyfob.providers.schema_check import PresetFault
 
 SUFFIX = ".toml"
@@ -51,13 +54,22 @@ class _Entry:
 
 class Catalogue:
     """`own`: the folder of presets that come with Keyfob; `user`: the user's, which need not exist;
-    `more`: more folders of Keyfob, such as the demo's.
+    `more`: more folders of Keyfob, such as the demo's; `clients`: the file with the publisher's client ids,
+    which is read once.
     """
 
-    def __init__(self, own: Path, user: Path | None = None, *, more: tuple[Path, ...] = ()) -> None:
+    def __init__(
+        self,
+        own: Path,
+        user: Path | None = None,
+        *,
+        more: tuple[Path, ...] = (),
+        clients: Path | None = None,
+    ) -> None:
         self._own = own
         self._user = user
         self._more = more
+        self._clients = clients
         self._lock = threading.Lock()
         self._entries: dict[Path, _Entry] = {}
         self._tables: dict[Path, tuple[Stamp, Table | FaultyPresetError]] = {}
@@ -86,7 +98,22 @@ class Catalogue:
 
     def faults(self) -> list[PresetFault]:
         """The faults of all files, each naming its file."""
-        return [fault for path in self._winners().values() for fault in self._entry(path).faults]
+        found = [fault for path in self._winners().values() for fault in self._entry(path).faults]
+        return found + list(self._published[1])
+
+    @cached_property
+    def _published(self) -> tuple[Mapping[str, PublishedClient], tuple[PresetFault, ...]]:
+        """The publisher's clients, and the faults of their file, which affect no provider but those they are
+        of.
+        """
+        try:
+            data = self._clients.read_bytes() if self._clients else b""
+        except OSError:
+            data = b""
+        if not re.search(rb"^\s*[^#\s]", data, re.MULTILINE):
+            return {}, ()  # the empty file of a checkout: no preset has to be read for it
+        ours = Catalogue(self._own)
+        return read_clients(data, {provider.id: provider for provider in ours.all()})
 
     def made_of(self, provider_id: str) -> list[tuple[Path, Stamp | None]]:
         """Every file that decides what `get` answers for this id, those that would if they were there too, as
@@ -166,6 +193,8 @@ class Catalogue:
             faults = (PresetFault("", "is nested too deeply", "a preset has at most two levels of tables"),)
         if provider is not None:
             provider = None if faults else _owned(provider, "keyfob" if self._ours(path) else "user")
+        if provider is not None and path.parent == self._own:
+            provider = published(provider, self._published[0].get(provider.id))
         return _Entry(tuple(made_of), provider, tuple(fault.within(path.name) for fault in faults))
 
     def _lookup(self, made_of: list[tuple[Path, Stamp | None]], child: Path | None) -> Lookup:
@@ -223,7 +252,9 @@ def standard(config: Path) -> Catalogue:
     preset is always known, so that its accounts work from every command; galleries show it while it runs.
     """
     ours = resources()
-    return Catalogue(ours / "providers", config / "providers", more=(ours / "demo",))
+    return Catalogue(
+        ours / "providers", config / "providers", more=(ours / "demo",), clients=ours / CLIENTS_FILE
+    )
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from keyfob.core.limits import Limits, Meaning
 from keyfob.core.provider import Provider
 
-NOT_IN_FILES = frozenset({"origin", "plain_host"})  # known from where the file is, and from the user
+NOT_IN_FILES = frozenset({"origin", "plain_host", "publisher"})  # from elsewhere: the file's place, the user
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,8 +68,8 @@ def card(provider: Provider, *, has_app: bool = False) -> Card:
 
 
 def wants_own_app(provider: Provider) -> bool:
-    """Whether the user has to register an app at the provider first."""
-    return provider.policy.client_id == "user" and not provider.client.client_id
+    """Whether the user has to register an app at the provider first, for one of its methods at least."""
+    return any(provider.needs_own_app(method) for method in provider.methods)
 
 
 def works_at_once(provider: Provider, method: Method, *, has_app: bool = False) -> bool:
@@ -80,7 +80,7 @@ def works_at_once(provider: Provider, method: Method, *, has_app: bool = False) 
         return False  # the user creates it first, whatever else there is
     if holds_key(method) or has_app:
         return True
-    return not provider.policy.blocked and not (wants_own_app(provider) and METHOD_FACTS[method].needs_client)
+    return not provider.policy.blocked and not provider.needs_own_app(method)
 
 
 def key_words(provider: Provider) -> tuple[str, str]:

@@ -38,8 +38,10 @@ def form(provider: Provider, method: Method, *, known: KnownClient | None, setti
     """What `method` at `provider` asks of the user."""
     facts, policy = METHOD_FACTS[method], provider.policy
     wants_key = holds_key(method)
-    registers = facts.by_client or (facts.needs_client and policy.client_id == "user")
     known = None if facts.by_client else known  # users sign in with that app; it is not a service account
+    published = method in provider.publisher
+    users = facts.needs_client and (policy.client_id == "user" or published)
+    registers = facts.by_client or (users and not (published and known is None))
     after = CODE_NEXT if facts.shows_code else BROWSER_NEXT
     first = "First register an app. Then sign in with it." if registers and known is None else after
     written = METHOD_WORDS[method].form
@@ -145,7 +147,7 @@ def _instead(provider: Provider, method: Method) -> Way:
         words = f"Use {cards.key_words(provider)[1]} instead"
     elif METHOD_FACTS[method].by_client:
         words = "Use a service account instead"
-    elif cards.wants_own_app(provider) and METHOD_FACTS[method].needs_client:
+    elif provider.needs_own_app(method):
         words = "Use your own app instead"
     else:
         words = f"{METHOD_WORDS[method].action} instead".capitalize()

@@ -339,10 +339,12 @@ class SignInPresenter(QObject):
 
 
 def _known(engine: Engine, provider: Provider) -> KnownClient | None:
-    """The app registration that a sign-in would use if the user enters none. Blocking."""
+    """The app registration that a sign-in would use if the user enters none; None also for the publisher's,
+    of which a user need not know. Blocking.
+    """
     defaults = {i.name: i.default for i in provider.inputs if i.default}
     known = engine.clients.known(provider, defaults)
-    return KnownClient(known.client_id, known.source) if known else None
+    return KnownClient(known.client_id, known.source) if known and known.source != "publisher" else None
 
 
 def _cancel(attempt: Attempt) -> None:

@@ -17,7 +17,7 @@ from datetime import datetime
 from keyfob.core.account import Record
 from keyfob.core.errors import SettingWrong, Usage
 from keyfob.core.hosts import plain_host
-from keyfob.core.methods import METHOD_FACTS, holds_key
+from keyfob.core.methods import METHOD_FACTS, Method, holds_key
 from keyfob.core.provider import Provider, Server
 from keyfob.core.quirks import client_of
 from keyfob.core.secret import Secret
@@ -128,8 +128,12 @@ class Clients:
 
     # --- the client -----------------------------------------------------------------------------------------
 
-    def known(self, preset: Provider, inputs: Mapping[str, str]) -> StoredClient | None:
-        """The client that a sign-in would use without an explicit one. Does not touch the vault."""
+    def known(
+        self, preset: Provider, inputs: Mapping[str, str], method: Method | None = None
+    ) -> StoredClient | None:
+        """The client that a sign-in by `method` (default: the preset's first) would use without an explicit
+        one. Does not touch the vault.
+        """
         from_env = self._from_environment(preset, "client_id")
         if from_env:
             secret = self._from_environment(preset, "client_secret")
@@ -141,7 +145,8 @@ class Clients:
             return StoredClient(body["client_id"], auth, bool(body["secret"]), "yours")
         if preset.client.client_id:
             return StoredClient(preset.client.client_id, preset.client.auth, False, "preset")
-        return None
+        published = preset.publisher.get(method or preset.methods[0])
+        return StoredClient(published, _auth(preset, False), False, "publisher") if published else None
 
     def keep(
         self, preset: Provider, inputs: Mapping[str, str], client_id: str, secret: Secret | None
@@ -194,8 +199,8 @@ class Clients:
             self.keep(provider, inputs, request.client_id, request.client_secret)
         elif record is not None and (own := self._of_account(provider, inputs, record)) is not None:
             return own
-        known = self.known(provider, inputs)
-        if known is not None and known.source != "preset":
+        known = self.known(provider, inputs, method)
+        if known is not None and known.source not in ("preset", "publisher"):
             return self._mine(provider, inputs, known, provider.secret_rule(method))
         if provider.policy.blocked:
             raise SettingWrong(

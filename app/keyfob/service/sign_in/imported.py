@@ -68,7 +68,8 @@ class ImportedAccounts:
         for record in self._store.records():
             if record.account.id == f"{provider.id}/{label}":
                 return self._accounts.view(record.account.key)
-        if imported.client_id and self._clients.known(provider, imported.inputs) is None:
+        own = self._clients.known(provider, imported.inputs)
+        if imported.client_id and (own is None or own.source == "publisher"):
             keep = keep_client or self._clients.keep
             keep(provider, imported.inputs, imported.client_id, imported.client_secret)
         note = self._events.error_note(SignInNeeded(imported.reason, code="imported"))
