@@ -8,13 +8,14 @@ from pathlib import Path
 
 import click
 
-from keyfob.cli import words
+from keyfob.cli import remedies, words
 from keyfob.cli.nexus_following import follow, progress_words
 from keyfob.cli.nexus_session import account_option, complete_mods, game_argument, nexus_of, service_of
+from keyfob.cli.notice import notify
 from keyfob.cli.options import json_option, pass_session
 from keyfob.cli.session import Session
 from keyfob.core import time_words
-from keyfob.core.errors import Usage
+from keyfob.core.errors import KeyfobError, Usage
 from keyfob.core.text import plain
 from keyfob.nexus.addresses import mod_address
 from keyfob.nexus.models import DownloadItem
@@ -71,9 +72,10 @@ def download(
 @click.option(
     "--no-wait", is_flag=True, help="End once it is in the queue, if a window or another command runs it."
 )
+@click.option("--notify", "notifies", is_flag=True, help="Say how it ends in a notification of the desktop.")
 @json_option
 @pass_session
-def open_(session: Session, link: str, no_wait: bool) -> None:
+def open_(session: Session, link: str, no_wait: bool, notifies: bool) -> None:
     """Download the file that LINK names: an nxm:// link of the button Mod Manager Download. Put it between
     quotes, because a shell reads "&" as its end. If the window is open, the window downloads it.
 
@@ -83,12 +85,21 @@ def open_(session: Session, link: str, no_wait: bool) -> None:
     Example:
       keyfob nexus open 'nxm://skyrimspecialedition/mods/266/files/4711?key=...&expires=...&user_id=...'
     """
-    with nexus_of(session) as found:
-        item = session.finish(lambda: found.open_link(link))
-        if no_wait and not found.transfers.own:
-            _print(session, [item])
-            return
-        follow(session, found, [item])
+    try:
+        with nexus_of(session) as found:
+            item = session.finish(lambda: found.open_link(link))
+            if (no_wait or notifies) and not found.transfers.own:
+                _print(session, [item])
+                return
+            if notifies:
+                notify("Nexus Mods", f"Downloading {item.mod.name} {item.version}")
+            follow(session, found, [item])
+            if notifies:
+                notify("Nexus Mods", f"Downloaded {item.file_name} to {found.folder(item.game.domain)}")
+    except KeyfobError as error:
+        if notifies:
+            notify("Nexus Mods", remedies.sentence(error))
+        raise
 
 
 @click.group(short_help="List, pause, resume and cancel downloads.", invoke_without_command=True)

@@ -66,10 +66,15 @@ class LinkHandler(Protocol):
 def link_handler(data: Path, env: Mapping[str, str] = os.environ) -> LinkHandler:
     """This system's. `data`: where Keyfob keeps its own files."""
     if sys.platform == "win32":
-        return RegistryLinks(WindowsRegistry(), data, [*login_command(), "nexus", "open"])
+        return RegistryLinks(WindowsRegistry(), data, _command())
     if sys.platform == "darwin":
         return NoLinks()
-    return DesktopLinks(data, [*login_command(), "nexus", "open"], env)
+    return DesktopLinks(data, _command(), env)
+
+
+def _command() -> list[str]:
+    # Nobody sees the output of a program that a browser starts.
+    return [*login_command(), "nexus", "open", "--notify"]
 
 
 class NoLinks:
