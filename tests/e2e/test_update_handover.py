@@ -61,10 +61,11 @@ def add_version(root: Path, version: str, more: str = "") -> None:
 
 
 class Asking:
-    """Clients that ask for the token in a loop, each time on a new connection."""
+    """Clients that ask in a loop, each time on a new connection."""
 
-    def __init__(self, path: Path, clients: int = 3) -> None:
+    def __init__(self, path: Path, clients: int = 3, target: str = "/v1/token/here") -> None:
         self._path = path
+        self._target = target
         self._end = threading.Event()
         self.answers: Counter[int] = Counter()
         self.failures: list[str] = []
@@ -85,7 +86,7 @@ class Asking:
         while not self._end.is_set():
             began = time.monotonic()
             try:
-                status, _ = request(self._path, "GET", "/v1/token/here")
+                status, _ = request(self._path, "GET", self._target)
                 self.answers[status] += 1
                 if status != 200:
                     self.failures.append(str(status))
@@ -281,6 +282,47 @@ service.read_source = lambda: Source(
             assert asking.failures == []
             ran = finish(home.start("update", "check", program=[str(bundle.root / "keyfob")]))
             assert ran.out == "Keyfob 2.0 is the newest version.\n"
+
+
+# What the button of the window's dialog calls, once a file is there.
+RESTARTS = """
+import os
+from keyfob.desktop import controller
+built = controller.AppController._built
+def then_restart(self, engine):
+    from PySide6.QtCore import QTimer
+    built(self, engine)
+    def look():
+        if os.path.exists("{go}"):
+            timer.stop()
+            assert self.restart()
+    timer = QTimer(self)
+    timer.timeout.connect(look)
+    timer.start(50)
+controller.AppController._built = then_restart
+"""
+
+
+def test_the_app_becomes_the_new_version(home: Machine, bundle: Bundle, tmp_path: Path) -> None:
+    """Its window closes and comes back; what it serves is served all the time."""
+    go = tmp_path / "go"
+    shutil.rmtree(bundle.versions / "1.0")
+    add_version(bundle.root, "1.0", RESTARTS.format(go=go))
+    screen = {"QT_QPA_PLATFORM": "offscreen", "DISPLAY": ":99", "KEYFOB_START_HIDDEN": "1"}
+    app = home.start(program=[str(bundle.root / "keyfob")], unlocked=False, **screen)
+    try:
+        until(lambda: home.socket.exists() and agent_of(home)["window"], "the app", 60)
+        bundle.switch("2.0")
+        with Asking(home.socket, target="/v1/accounts") as asking:
+            go.touch()
+            until(lambda: agent_of(home)["version"] == "2.0", "the new version", 60)
+        assert asking.failures == []
+        assert agent_of(home)["window"]
+        until(lambda: bundle.on_trial() is None, "the end of the trial")
+    finally:
+        app.terminate()  # on trial, the start script passes it on
+        app.communicate(timeout=60)
+    assert not home.socket.exists()
 
 
 def slow(home: Machine) -> None:

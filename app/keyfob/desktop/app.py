@@ -207,6 +207,7 @@ def run(
     instance.close()
     signals.close()
     if begin.succession is not None and begin.succession.asked:
+        os.environ.pop(START_HIDDEN, None)  # the user asked for the restart, and sees it
         begin.succession.become(())
     if opening.busy():
         # Something did not end in its time. Destroying a thread that runs would abort: leave without it.
