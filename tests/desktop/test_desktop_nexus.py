@@ -21,6 +21,7 @@ from keyfob.desktop.shared import operation
 from keyfob.desktop.shared.confirm import Ask, Confirm
 from keyfob.desktop.shared.theme import Theme
 from keyfob.nexus.link_handler import LinkState
+from keyfob.nexus.owner import ask
 from keyfob.nexus.service import Nexus, NexusService
 from support.announcements import announcements
 from support.desktop_app import choose, is_loaded, make_app, put_away, quit_app
@@ -301,6 +302,43 @@ def test_details_have_the_rows_buttons(world: World) -> None:
     assert world.dialog.accessibleName() == "Quiet Roads"
     world.dialog.close_button.click()
     assert world.dialog is None
+
+
+def test_the_installed_version_is_said_by_the_user(world: World) -> None:
+    world.site.members[1].tracked = [(SKYRIM, 13)]
+    page = world.start()
+    assert world.row(MAPS).before != "2.4.1"
+    page.mods.list.pressed.emit(MAPS, "installed")
+    dialog = world.dialog
+    assert isinstance(dialog, Ask)
+    dialog.field.setText("2.4.1")
+    dialog.deed.click()
+    world.wait(lambda: (mark := world.row(MAPS).mark) is not None and mark.text == "Up to date")
+
+
+def test_f5_asks_again(world: World, qtbot: QtBot) -> None:
+    world.has((10, "1.8.0"))
+    page = world.start()
+    asked = len(world.site.paths())
+    qtbot.keyClick(page.mods.list, Qt.Key.Key_F5)
+    world.wait(lambda: len(world.site.paths()) > asked)
+    world.settle()
+
+
+@pytest.mark.parametrize(("do", "tab"), [("add", "mods"), ("open", "downloads")])
+def test_of_what_other_processes_ask_for_only_links_come_to_the_front(
+    world: World, do: str, tab: str
+) -> None:
+    world.has((10, "1.8.0"))
+    page = world.start()
+    link = world.site.nxm(1, SKYRIM, 10, 103)
+    asked = {"game": SKYRIM, "mod_id": 10, "file_id": 103} if do == "add" else {"link": link}
+    request = {"do": do, "account": "nexusmods/aldis", **asked}
+    other = threading.Thread(target=lambda: ask(world.nexus.env, request))
+    other.start()
+    world.wait(lambda: page.downloads.earlier.rows)
+    other.join(10)
+    assert page.current == tab
 
 
 def test_search_and_games(world: World) -> None:

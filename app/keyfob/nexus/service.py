@@ -64,6 +64,8 @@ class Nexus:
             state, env, lambda account: self.service(account).site, self._serve, self._done
         )
         self.links: LinkHandler = link_handler(data, env)
+        # Called on any thread with an account's id once a link began a download in this process.
+        self.link_opened: Callable[[str], None] = lambda _: None
 
     def accounts(self) -> list[str]:
         """The ids of the accounts at Nexus Mods that are connected or can be reconnected."""
@@ -107,9 +109,13 @@ class Nexus:
         link.refuse_expired(datetime.now(UTC))
         account = self._account_for(link)
         return self.transfers.add(
-            {"do": "open", "account": account, "link": text.strip()},
-            lambda _: self.service(account).download(link.game, link.mod_id, link.file_id, link=link),
+            {"do": "open", "account": account, "link": text.strip()}, lambda _: self._opened(account, link)
         )
+
+    def _opened(self, account: str, link: NxmLink) -> DownloadItem:
+        item = self.service(account).download(link.game, link.mod_id, link.file_id, link=link)
+        self.link_opened(account)
+        return item
 
     def _account_for(self, link: NxmLink) -> str:
         """The account whose link it is: the API refuses it to any other."""
@@ -125,11 +131,10 @@ class Nexus:
 
     def _serve(self, asked: Mapping[str, Any]) -> DownloadItem:
         """Another process's request, here."""
-        service = self.service(str(asked.get("account", "")))
+        account = str(asked.get("account", ""))
         if asked.get("do") == "open":
-            link = nxm_link(str(asked.get("link", "")))
-            return service.download(link.game, link.mod_id, link.file_id, link=link)
-        return service.download(str(asked["game"]), int(asked["mod_id"]), int(asked["file_id"]))
+            return self._opened(account, nxm_link(str(asked.get("link", ""))))
+        return self.service(account).download(str(asked["game"]), int(asked["mod_id"]), int(asked["file_id"]))
 
     def _done(self, item: DownloadItem) -> None:
         note_downloaded(self.library, item.mod, item.file_id, item.version)

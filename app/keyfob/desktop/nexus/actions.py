@@ -74,7 +74,6 @@ class NexusActions(QObject):
     def _fetch(self, mod: Mod, state: ModState | None, *, in_browser: bool = False) -> None:
         """Put the mod's file into the queue. A free member's waits there for the site's button."""
         file_id = state.newest_file_id if state is not None else None
-        self._presenter.expect(mod.game, mod.mod_id)
 
         def begun(item: DownloadItem) -> None:
             if in_browser:
@@ -119,8 +118,6 @@ class NexusActions(QObject):
     def update_all(self) -> None:
         """Download the newest file of each mod on the page that has one."""
         states = [state for _, state in viewmodel.updatable(self._presenter.known)]
-        for state in states:
-            self._presenter.expect(state.mod.game, state.mod.mod_id)
 
         def work(service: NexusService) -> list[KeyfobError]:
             failures = []
@@ -137,6 +134,20 @@ class NexusActions(QObject):
                 self.said.emit(few + remedies.sentence(failures[0]), False)
 
         self._do(work, done)
+
+    def set_installed(self, key: str, version: str) -> None:
+        """Say which version of a mod is installed; empty: none is. Its files are then asked for."""
+        mod = self._mod(key)
+        if mod is not None:
+            self._do(
+                lambda service: service.set_installed(mod.game, mod.mod_id, version=version or None),
+                lambda _: self._presenter.load(again=True),
+            )
+
+    def installed(self, key: str) -> tuple[str, str] | None:
+        """The name of a mod of the list, and the version that counts as installed."""
+        state = self._state(key)
+        return None if state is None else (state.mod.name, state.installed_version or "")
 
     # --- choices --------------------------------------------------------------------------------------------
 

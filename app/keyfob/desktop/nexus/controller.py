@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QUrl, Signal
+from PySide6.QtCore import QObject, Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 
 from keyfob.core.account import AccountView
@@ -54,6 +54,8 @@ class NexusMods(QObject):
     asked = Signal(str, str)  # action, account key: as of the account's own page
     chosen = Signal(str)  # account key: a download of it has come by a link
 
+    _link_opened = Signal(str)  # account id; from any thread
+
     def __init__(
         self,
         theme: Theme,
@@ -75,6 +77,7 @@ class NexusMods(QObject):
         self._shown: str | None = None  # the account whose page is shown
         self._links: list[str] = []  # that came before there was an account
         self._closed = False
+        self._link_opened.connect(self._arrived, Qt.ConnectionType.QueuedConnection)
 
     @property
     def current(self) -> OneAccount | None:
@@ -107,6 +110,7 @@ class NexusMods(QObject):
         if self._nexus is None:
             assert self._open_nexus is not None
             self._nexus = self._open_nexus(self._engine)
+            self._nexus.link_opened = self._link_opened.emit
         store = self._engine.store
         presenter = NexusPresenter(
             self._nexus,
@@ -120,7 +124,6 @@ class NexusMods(QObject):
         made = OneAccount(view.key, view.id, presenter, actions)
         presenter.changed.connect(lambda page: self._changed(made, page))
         presenter.spoken.connect(self._speak)
-        presenter.arrived.connect(lambda: self._arrived(made))
         actions.said.connect(self.said)
         actions.game_chosen.connect(self._remember)
         actions.page_asked.connect(self._browse)
@@ -158,6 +161,7 @@ class NexusMods(QObject):
             self.page.header.use_menu(self._window.account.menu)
             self.page.tab_chosen.connect(self._tab_chosen)
             self.page.shown.connect(self._refresh)
+            self._window.account.refresh_asked.connect(self._again)
             self.dialogs = NexusDialogs(self._theme, self.page, pictures, self._actions, self)
             self.dialogs.sign_in_asked.connect(self._sign_in)
         return self.page
@@ -190,8 +194,19 @@ class NexusMods(QObject):
         if self.page.current == "trending":
             account.presenter.load_popular()
 
-    def _arrived(self, account: OneAccount) -> None:
+    def _again(self) -> None:
+        """F5."""
+        account = self.current
+        if account is not None and self.page is not None:
+            account.presenter.load(again=True)
+            if self.page.current == "trending":
+                account.presenter.load_popular(again=True)
+
+    def _arrived(self, name: str) -> None:
         """A link of the site began a download: show it."""
+        account = next((each for each in self.accounts.values() if each.id == name), None)
+        if account is None or self._closed:
+            return
         self.chosen.emit(account.key)
         self._window.bring_up()
         if self._shown == account.key and self.page is not None:

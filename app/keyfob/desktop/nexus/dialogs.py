@@ -18,7 +18,7 @@ from keyfob.desktop.nexus.models import ListName
 from keyfob.desktop.nexus.page import Page
 from keyfob.desktop.nexus.pictures import Pictures
 from keyfob.desktop.nexus.viewmodel import SIGN_IN
-from keyfob.desktop.shared.confirm import Confirm
+from keyfob.desktop.shared.confirm import Ask, Confirm
 from keyfob.desktop.shared.dialog import ModalDialog
 from keyfob.desktop.shared.theme import Theme
 
@@ -87,7 +87,9 @@ class NexusDialogs(QObject):
     # --- presses --------------------------------------------------------------------------------------------
 
     def _press(self, key: str, action: str) -> None:
-        if self._actions is not None:
+        if action == "installed":
+            self.ask_for_version(key)
+        elif self._actions is not None:
             self._actions.press(key, action)
 
     def _pick(self, domain: str) -> None:
@@ -139,6 +141,25 @@ class NexusDialogs(QObject):
         dialog.answered.connect(actions.add)
         actions.added.connect(dialog.accept)
         actions.not_added.connect(dialog.complain)
+        self._open(dialog)
+
+    def ask_for_version(self, key: str) -> None:
+        """Ask which version of a mod is installed."""
+        actions = self._actions
+        found = None if actions is None else actions.installed(key)
+        if actions is None or found is None:
+            return
+        name, version = found
+        text = "Keyfob compares it with the newest file. Files that Keyfob downloads count as installed."
+        dialog = Ask(
+            self._theme, f"Installed version of {name}", text, version, "Set version", self._page.window()
+        )
+
+        def answered(words: str) -> None:
+            actions.set_installed(key, words)
+            dialog.accept()
+
+        dialog.answered.connect(answered)
         self._open(dialog)
 
     def choose_folder(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, tzinfo
 from functools import lru_cache
 
+from keyfob.core.amounts import rate_text, size_text
 from keyfob.core.errors import KeyfobError
 from keyfob.desktop.nexus import words
 from keyfob.desktop.nexus.models import Mark, ModDetails, Press, Progress, Row
@@ -32,7 +33,7 @@ GONE = {
     "not_published": ("Not published", "The author has not published this mod"),
     "publish_with_game": ("Not published", "This mod comes out together with its game"),
 }
-NOT_THERE = ("Hidden", "This mod’s page is not available now")
+NOT_THERE = ("Hidden", "Its page is not available")
 
 
 def key_of(mod: Mod) -> str:
@@ -66,6 +67,7 @@ def mod_row(
     mod = state.mod
     page = Press("open", "Open page", shown=False)
     remove = Press("untrack", "Stop tracking", shown=False)
+    installed = Press("installed", "Set installed version…", shown=False)
     shown = picture(mod, adult=adult)
     if item is not None and item.state in (*UNDER_WAY, "stopped"):
         presses = tuple(each for each in download_presses(item) if each.action != "pause")
@@ -97,7 +99,7 @@ def mod_row(
     spoken = _spoken(mod.name, line, _versions(before, after), mark)
     return Row(
         key_of(mod), mod.name, line, spoken, picture=shown, before=before, after=after, mark=mark,
-        presses=(*presses, page, remove),
+        presses=(*presses, page, installed, remove),
     )  # fmt: skip
 
 
@@ -156,7 +158,7 @@ def download_row(item: DownloadItem, now: datetime, *, adult: bool, zone: tzinfo
         tip = what_to_do(item)
     else:
         whole = item.total if item.total is not None else item.received
-        line = f"{words.size(whole)} · {words.day_and_time(item.at, now, zone)}"
+        line = f"{size_text(whole)} · {words.day_and_time(item.at, now, zone)}"
         mark = CHECKED if item.md5_checked else COMPLETE
     spoken = _spoken(title, tip or line, "", mark)
     return Row(item.id, title, line, spoken, picture=shown, mark=mark, presses=presses, tip=tip)
@@ -214,7 +216,7 @@ def _under_way(
     right, tone = "", "accent"
     match item.state:
         case "running":
-            left = far if item.rate is None else f"{far} · {words.rate(item.rate)}"
+            left = far if item.rate is None else f"{far} · {rate_text(item.rate)}"
             right = "" if item.seconds_left is None else words.left(item.seconds_left)
         case "paused":
             left, tone = f"Paused at {far}", "ink3"

@@ -14,7 +14,7 @@ from keyfob.desktop.shared.flow_layout import FlowLayout
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import IconButton, SearchField, button, label, restyle
 
-SEARCH = 184  # designed pixels
+SEARCH = 172  # designed pixels
 
 
 class Mods(Part):
@@ -43,11 +43,11 @@ class Mods(Part):
         self._group.setProperty("push", True)
         group = QHBoxLayout(self._group)
         group.setContentsMargins(0, 0, 0, 0)
-        group.setSpacing(px(12))
+        group.setSpacing(px(10))
         group.addWidget(self.summary)
         group.addWidget(self.update_all)
         self._tools = QWidget()
-        tools = FlowLayout(self._tools, gap=px(10))
+        tools = FlowLayout(self._tools, gap=px(8))
         for each in (self.game, self.search, self.add, self._group):
             tools.addWidget(each)
         self.list = RowList("Mods")

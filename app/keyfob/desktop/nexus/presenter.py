@@ -55,7 +55,6 @@ class NexusPresenter(QObject):
 
     changed = Signal(object)  # NexusPage
     spoken = Signal(str)  # for screen readers
-    arrived = Signal()  # a download that nobody began on this page: by a link of the site
 
     _stirred = Signal()  # a download has changed; from any thread
     _counted = Signal()  # mods were checked; from any thread
@@ -80,8 +79,7 @@ class NexusPresenter(QObject):
         self._renews, self._leads, self._closed = "", True, False
         self._mods_at: datetime | None = None
         self._spoken = Spoken()
-        self._begun_here: set[tuple[str, int]] = set()  # mods whose download was begun on this page
-        self._seen: set[str] | None = None  # downloads that were there at the last look
+        self._looked = False  # the downloads were read once
         self._soon = self._timer(self.look)
         self._later = self._timer(self._read_known)
         self._progress = (0, 0)  # mods that are checked, of how many
@@ -297,10 +295,6 @@ class NexusPresenter(QObject):
 
     # --- downloads ------------------------------------------------------------------------------------------
 
-    def expect(self, game: str, mod_id: int) -> None:
-        """The download of this mod is begun here."""
-        self._begun_here.add((game, mod_id))
-
     def _downloads_changed(self) -> None:
         if not self._soon.isActive() and not self._closed:
             self._soon.start(COALESCED)
@@ -314,16 +308,10 @@ class NexusPresenter(QObject):
         ended = any(item.state == "done" and before.get(item.id, "") != "done" for item in items)
         for sentence in self._spoken.news(items):
             self.spoken.emit(sentence)
-        seen, self._seen = self._seen, {item.id for item in items}
-        new = [item for item in items if seen is not None and item.id not in seen]
-        woken = [
-            item for item in items if before.get(item.id) == "link" and item.state in ("waiting", "running")
-        ]
         self.change(downloads=tuple(items), **self._limits())
-        if any((item.game.domain, item.mod.mod_id) not in self._begun_here for item in new) or woken:
-            self.arrived.emit()
-        if ended and seen is not None:
+        if ended and self._looked:
             self._later.start(SETTLED)
+        self._looked = True
         if not self.nexus.transfers.own:
             self._again.start(LOOK)
 

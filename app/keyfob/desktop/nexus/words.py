@@ -1,32 +1,23 @@
-"""Sizes, rates and times of downloads in words. Pure."""
+"""Amounts and times of downloads in words, with what `core.amounts` has. Pure."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta, tzinfo
 
 from keyfob.core import time_words
+from keyfob.core.amounts import size_text
 
-UNITS = ((1_000_000, "MB"), (1_000, "kB"))
-
-
-def size(count: int) -> str:
-    """`38.2 MB`, `1,840 MB`, `412 kB`, `12 bytes`."""
-    unit, name = _unit(count)
-    return f"{_number(count / unit)} {name}" if unit > 1 else f"{count} bytes"
+SIZES = {"bytes": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3, "TB": 1000**4}
 
 
 def amount(received: int, total: int | None) -> str:
     """`184 of 512 MB`; only what has come if the whole is not known."""
-    if total is None:
-        return size(received)
-    unit, name = _unit(total)
-    done = f"{received / unit:,.0f}" if total / unit >= 100 else _number(received / unit)
-    return f"{done} of {_number(total / unit)} {name}"
-
-
-def rate(bytes_a_second: float) -> str:
-    """`11.3 MB/s`."""
-    return f"{size(round(bytes_a_second))}/s"
+    if not total:
+        return size_text(received)
+    whole = size_text(total)
+    unit = SIZES.get(whole.rpartition(" ")[2], 1)
+    done = received / unit
+    return f"{done:.0f} of {whole}" if total / unit >= 99.95 or unit == 1 else f"{done:.1f} of {whole}"
 
 
 def left(seconds: float) -> str:
@@ -36,18 +27,9 @@ def left(seconds: float) -> str:
 
 def when(at: datetime, now: datetime, zone: tzinfo | None = None) -> str:
     """`at 16:00` on the same day, else `tomorrow at 01:00`."""
-    said = day_and_time(at, now, zone)
-    return said.removeprefix("today ")
+    return day_and_time(at, now, zone).removeprefix("today ")
 
 
 def day_and_time(at: datetime, now: datetime, zone: tzinfo | None = None) -> str:
     """`today at 13:20`, `12 March at 09:04`."""
     return f"{time_words.day(at, now, zone)} at {time_words.clock_time(at, zone)}"
-
-
-def _unit(count: int) -> tuple[int, str]:
-    return next(((unit, name) for unit, name in UNITS if count >= unit), (1, "bytes"))
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}".removesuffix(".0")

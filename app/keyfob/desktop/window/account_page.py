@@ -27,6 +27,7 @@ class AccountPage(QWidget):
     """
 
     asked = Signal(str, str)
+    refresh_asked = Signal()  # of what is shown in place of the page
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
@@ -175,6 +176,13 @@ class AccountPage(QWidget):
             self._layout.setStretchFactor(self._scroll, 1)
         self._head.setVisible(page is None)
         self._scroll.setVisible(not whole)
+
+    def refresh(self) -> None:
+        """Renew the token, or ask again for what is shown in place of the page."""
+        if self._scroll.isHidden():
+            self.refresh_asked.emit()
+        else:
+            self.renew.click()
 
     def show_model(self, model: Detail, *, leads: bool = True) -> None:
         """Show this account. Cheap where little has changed. `leads`: its button may be the primary one."""

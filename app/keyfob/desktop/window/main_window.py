@@ -251,7 +251,7 @@ class MainWindow(QMainWindow):
         if self._opened is not None:
             self._navigation[self._opened][1]()
         else:
-            self.account.renew.click()
+            self.account.refresh()
 
     def show_model(self, model: Window, selected: str | None) -> None:
         """Show this. Cheap where little has changed."""
