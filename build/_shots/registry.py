@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 Make = Callable[["Stage"], "QWidget"]
 MODULES = (
-    "window", "frame", "account", "check", "updates", "many", "empty", "connect", "gallery", "imports",
-    "settings", "dialogs", "nexus", "tray", "large", "least", "focus",
+    "window", "frame", "account", "check", "updates", "own_update", "many", "empty", "connect", "gallery",
+    "imports", "settings", "dialogs", "nexus", "tray", "large", "least", "focus",
 )  # fmt: skip
 _SCENES: dict[str, Make] = {}
 

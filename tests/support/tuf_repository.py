@@ -8,6 +8,7 @@ with served(tmp_path) as published:
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -92,3 +93,26 @@ def served(folder: Path) -> Iterator[Published]:
     with RawServer(published) as server:
         published.server = server
         yield published
+
+
+def slowly(repository: Path, gate: threading.Event) -> Callable[[Talk], bool]:
+    """For `Published.before`: archives come in pieces, and the second half when the gate opens."""
+
+    def give(talk: Talk) -> bool:
+        path = repository / unquote(talk.request.target).lstrip("/")
+        if not talk.request.target.startswith("/targets/") or not path.is_file():
+            return False
+        data = path.read_bytes()
+        half = len(data) // 2
+        talk.send(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n"
+            f"Content-Length: {len(data)}\r\n\r\n".encode()
+        )
+        for at in range(0, half, half // 12 + 1):
+            talk.send(data[at : min(at + half // 12 + 1, half)])
+            talk.pause(0.04)
+        gate.wait(20)
+        talk.send(data[half:])
+        return True
+
+    return give

@@ -28,6 +28,7 @@ from keyfob.desktop.shared.activation import Activation, bring_up
 from keyfob.desktop.shared.operation import Operation
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.system_events import SystemEvents
+from keyfob.desktop.updates.controller import updates_of
 from keyfob.desktop.window import viewmodel
 from keyfob.desktop.window.consent_dialog import Asking
 from keyfob.desktop.window.main_window import MainWindow
@@ -36,6 +37,7 @@ from keyfob.desktop.window.notifications import Notifications
 from keyfob.desktop.window.presenter import utc_now
 from keyfob.desktop.window.tray import Tray
 from keyfob.updates.bundle import mark_started
+from keyfob.updates.service import Updates
 
 if TYPE_CHECKING:
     from keyfob.engine import Engine
@@ -48,7 +50,7 @@ class Start:
     """How the app is started. `demo` starts the demo provider, if it is installed; `with_demo` asks for it at
     once. `restore` lists lost accounts again while no engine has the store open. `nexus` makes the services
     of Nexus Mods; without it, an account there has the page that all accounts have. `succeed` says that the
-    process ends only to become the version that is installed now; None if it cannot.
+    process ends only to become the version that is installed now; None if it cannot. `updates`: of this copy.
     """
 
     demo: Callable[[], Demo] | None = None
@@ -57,6 +59,7 @@ class Start:
     clock: Callable[[], datetime] = utc_now
     nexus: Callable[[Engine], Nexus] | None = None
     succeed: Callable[[], None] | None = None
+    updates: Callable[[Engine], Updates] = updates_of
 
 
 class AppController(QObject):
@@ -94,6 +97,7 @@ class AppController(QObject):
             self.threads,
             self.system_events,
             demo,
+            start.updates,
             start.nexus,
         )
         self._ending = Ending(self.threads, self._close, self)
@@ -149,6 +153,7 @@ class AppController(QObject):
             return
         engine.consents.ask = self.consent_dialogs.ask
         self.running = RunningApp(engine, self._shell, self._clock, self)
+        self.running.updates.restart_asked.connect(self._restart_asked)
         self.running.begin()
         mark_started()
         self.running.perform(self._awaited)
@@ -209,6 +214,10 @@ class AppController(QObject):
         self.window.hide()
         self.tray.close()
         self._ending.begin()
+
+    def _restart_asked(self) -> None:
+        if not self.restart():
+            self.window.say("Quit Keyfob and start it again, so that it uses the new version.", good=False)
 
     def _close(self) -> None:
         """Off the GUI thread, when everything else has ended."""

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from keyfob.desktop.imports.first_start import FirstStart
     from keyfob.engine import Engine
     from keyfob.nexus.service import Nexus
+    from keyfob.updates.service import Updates
 
 
 TRAY_NOTE = "window.tray_note"  # in the store: the user was shown that closing leaves Keyfob in the tray
@@ -63,6 +64,7 @@ class Shell:
     threads: Threads
     system_events: SystemEvents
     demo: DemoControl
+    updates: Callable[[Engine], Updates]  # of this copy of Keyfob
     nexus: Callable[[Engine], Nexus] | None = None  # makes the services of Nexus Mods
 
 
@@ -83,7 +85,9 @@ class RunningApp(QObject):
             shell.theme, shell.window, lambda key: engine.accounts.history(key, limit=HISTORY_MOST), clock
         )
         self.first_page = FirstPage(engine, shell.window.empty, shell.demo, shell.theme, self)
-        self.updates = ToolsAndUpdates(shell.theme, engine, shell.window, shell.settings, clock, self)
+        self.updates = ToolsAndUpdates(
+            shell.theme, engine, shell.updates(engine), shell.window, shell.settings, clock, self
+        )
         self.check = CheckEverything(
             shell.theme, engine.doctor, shell.window, lambda: shell.tray.present, clock, self
         )
@@ -107,6 +111,7 @@ class RunningApp(QObject):
         Operation(self, lambda: _interrupted(engine), self._offer_again).start()
         self.renewal_timer.tick_now()
         shell.system_events.begin()
+        self.updates.begin()
         if shell.demo.asked_for:
             shell.demo.start()
 

@@ -104,6 +104,8 @@ QLineEdit[search="true"]:focus {{ padding-left: {px(36) - 1}px; }}
 QLineEdit[mono="true"] {{ font-size: {px(12.5)}px; font-family: "{mono}"; }}
 QPlainTextEdit[mono="true"] {{ font-size: {px(12.5)}px; font-family: "{mono}"; color: {p.ink}; background: {p.field}; border: 1px solid {p.edge}; border-radius: {px(8)}px; padding: {px(6)}px; }}
 QPlainTextEdit[mono="true"]:focus {{ border: 2px solid {p.focus}; padding: {px(6) - 1}px; }}
+QTextBrowser[notes="true"] {{ color: {p.ink}; background: {p.bg}; border: 1px solid {p.line}; border-radius: {px(8)}px; font-size: {px(13)}px; }}
+QTextBrowser[notes="true"]:focus {{ border: 2px solid {p.focus}; }}
 QRadioButton {{ font-weight: 600; spacing: {px(10)}px; border: 2px solid transparent; border-radius: {px(6)}px; padding: 1px {px(3)}px 1px 0px; }}
 QRadioButton:focus {{ border-color: {p.focus}; }}
 QRadioButton::indicator {{ width: {px(16)}px; height: {px(16)}px; border: 1px solid {p.edge}; border-radius: {px(16) // 2 + 1}px; background: {p.field}; }}

@@ -145,16 +145,16 @@ def _summary(standings: Sequence[Standing], now: datetime, *, checking: bool, of
     times = [each.checked_at for each in standings if each.checked_at is not None]
     last = max(times) if times else None
     if offline:
-        return f"You are offline. Last checked {_when(last, now)}." if last else OFFLINE_NEVER
+        return f"You are offline. Last checked {when(last, now)}." if last else OFFLINE_NEVER
     if last is None:
         return "Not checked yet." if standings else ""
-    return f"Checked {_when(last, now)}."
+    return f"Checked {when(last, now)}."
 
 
-def _when(at: datetime, now: datetime) -> str:
+def when(at: datetime, now: datetime) -> str:
     """`today at 14:48`, `yesterday at 14:48`, `on Friday`."""
-    when = day(at, now)
-    return f"{when} at {clock_time(at)}" if when in ("today", "yesterday") else f"on {when}"
+    said = day(at, now)
+    return f"{said} at {clock_time(at)}" if said in ("today", "yesterday") else f"on {said}"
 
 
 # --- one row ------------------------------------------------------------------------------------------------
@@ -254,6 +254,11 @@ def _bar(work: Work) -> Bar:
     progress = work.progress
     if work.step != "downloading" or progress is None:
         return Bar(None, STEPS[work.step])
+    return amount_of(progress)
+
+
+def amount_of(progress: Progress) -> Bar:
+    """Bytes, rate and time left."""
     amount = size_text(progress.received)
     part = None
     if progress.total:

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QSizePolicy, QVBo
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import IconButton, Scroller, Switch, card, label, rule
 from keyfob.desktop.updates.models import ToolRow, ToolsPage
+from keyfob.desktop.updates.own_card import OwnCard
 from keyfob.desktop.updates.tool_row import COLUMN, ToolRowView
 
 WIDEST = 880  # designed pixels of the content
@@ -49,8 +50,9 @@ class UpdatesPage(QWidget):
         self._inner.setContentsMargins(0, 0, 0, 0)
         self._inner.setSpacing(px(14))
         self._inner.addLayout(self._build_head())
-        self.own = QVBoxLayout()  # of the card with Keyfob's own update
-        self._inner.addLayout(self.own)
+        self.own = OwnCard(theme)
+        self.own.hide()  # until it is known how this copy stands
+        self._inner.addWidget(self.own)
         self._inner.addLayout(self._build_table())
         self._inner.addLayout(self._build_switch())
         self._inner.addStretch(1)
@@ -189,6 +191,7 @@ class UpdatesPage(QWidget):
         narrow, direction = self._is_narrow(), QBoxLayout.Direction
         self._head.setDirection(direction.TopToBottom if narrow else direction.LeftToRight)
         self._headings.setVisible(bool(self._rows) and not narrow)
+        self.own.stack(narrow)
         for each in self._rows:
             each.stack(narrow)
 

@@ -146,6 +146,10 @@ class Sidebar(QFrame):
         QWidget.setTabOrder(self._entries[-1] if self._entries else self.list, entry)
         self._entries.append(entry)
 
+    def add_foot(self, foot: QWidget) -> None:
+        """Below the buttons."""
+        self._column.addWidget(foot)
+
     def go_to_search(self) -> None:
         """Ctrl+F: into the search field. With fewer accounts than it is shown for, into the list. Nothing
         happens while the sidebar is not there.
