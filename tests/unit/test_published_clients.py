@@ -85,6 +85,7 @@ def test_a_preset_with_an_id_needs_no_app_of_its_users(tmp_path: Path) -> None:
     assert (github.needs_own_app("device"), github.needs_own_app("oauth")) == (False, True)
     assert github.policy.client_id == "user"
     assert github.methods[0] == "device"
+    assert engine.providers.get("spotify").policy.note is None
     assert client_of(engine, "microsoft", "oauth") == client_of(engine, "microsoft", "device") == MICROSOFT
     assert client_of(engine, "github", "device") == "Ov23device"
     assert client_of(engine, "spotify", "oauth") == "spotify-id"
