@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,39 @@ def test_odd_answers_are_told_apart(
         aldis.all_games()
     assert (caught.value.code, caught.value.message) == (code, words)
     assert len(aldis.all_games()) == 2  # nothing of it was kept
+
+
+def test_a_long_wait_is_the_callers_to_know(aldis: NexusService, server: NexusServer) -> None:
+    server.site.faults = [("/users/validate", "wait_long")]
+    with pytest.raises(keyfob.Transient) as caught:
+        aldis.profile()
+    assert (caught.value.code, caught.value.retry_after) == ("rate_limited", timedelta(seconds=3600))
+    assert caught.value.until is not None
+    assert len(server.site.paths()) == 1
+
+
+def test_s64_a_redirect_is_followed_within_the_api_alone(aldis: NexusService, server: NexusServer) -> None:
+    server.site.faults = [("/users/validate", "moved")]
+    assert aldis.profile().name == "Aldis"
+    server.site.faults = [("/users/validate", "moved_away")]
+    with pytest.raises(keyfob.PeerFault):
+        aldis.profile()
+    assert server.site.paths("cdn") == []
+
+
+def test_a_long_list_takes_few_requests(aldis: NexusService, server: NexusServer) -> None:
+    """Two thousand tracked mods: their names come 80 at a time, and only the installed ones are checked."""
+    game, count = server.site.games["eldenring"], 2_000
+    for number in range(1000, 1000 + count):
+        game.mods[number] = replace(game.mods[20], mod_id=number, name=f"Mod of {number}")
+    server.site.members[1].tracked = [("eldenring", number) for number in range(1000, 1000 + count)]
+    assert len(aldis.mods()) == count
+    assert len(server.site.asked) == 1 + count // 80
+    aldis.set_installed("eldenring", 1007, version="0.9")
+    asked = len(server.site.asked)
+    states = aldis.check()
+    assert [each.mod.mod_id for each in states if each.state == "update"] == [1007]
+    assert len(server.site.asked) == asked + 3  # what is tracked, the list of changes, one mod's files
 
 
 def test_an_expired_token_is_replaced_once(tmp_path: Path, server: NexusServer) -> None:

@@ -122,9 +122,18 @@ class ApiHandler(BaseHTTPRequestHandler):
             "521": (521, b"Bad Gateway", "text/plain"),  # offline (NNA)
             "too_fast": (429, json.dumps(TOO_MANY).encode(), "application/json"),
             "500": (500, b"", "text/plain"),
+            "wait_long": (429, json.dumps(TOO_MANY).encode(), "application/json"),
+            "moved": (301, b"", "text/plain"),
+            "moved_away": (301, b"", "text/plain"),
         }
         status, body, kind = kinds[found[1]]
-        more = {"Retry-After": "1"} if found[1] == "too_fast" else {}
+        more = {
+            "too_fast": {"Retry-After": "1"},
+            "wait_long": {"Retry-After": "3600"},
+            "moved": {"Location": f"{path}.json"},  # followed by MO2
+            "moved_away": {"Location": f"{self.site.cdn}{path}"},
+            "cloudflare": {"Server": "cloudflare", "CF-RAY": "8a1b2c3d4e5f-AMS"},
+        }.get(found[1], {})
         self._send(status, body, kind, more)
         return True
 

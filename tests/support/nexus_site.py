@@ -112,7 +112,7 @@ class Asked:
 @dataclass
 class Site:
     """Thread-safe enough for tests: they change it between requests. `faults` are taken one a request to the
-    API, by the first whose text is in the path: cloudflare, 202, null, 521, too_fast, 500.
+    API, by the first whose text is in the path: cloudflare, 202, null, 521, too_fast, 500, wait_long, moved …
     """
 
     clock: Callable[[], float] = time.time

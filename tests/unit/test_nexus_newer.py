@@ -56,6 +56,7 @@ def test_without_a_chain_an_old_file_has_one_successor_or_the_user_chooses() -> 
     )
     assert found([file(1, category=REMOVED)], [], id=1) == ("unknown", None)
     assert found([], [], id=1) == ("unknown", None)
+    assert found([file(1, category=OLD_VERSION)], [], id=1) == ("choose", None)
 
 
 def test_a_known_version_finds_its_file() -> None:

@@ -122,6 +122,7 @@ class Api:
                 "Nexus Mods asked Keyfob to wait",
                 code="rate_limited",
                 retry_after=timedelta(seconds=wait),
+                until=datetime.now(UTC) + timedelta(seconds=wait),
                 answered=True,
             )
 

@@ -19,8 +19,9 @@ from keyfob.nexus.library import Entry, Key, Library, LibraryFile
 from keyfob.nexus.models import Mod, ModState
 from keyfob.nexus.newer import SPARE, Found, find, period_for
 from keyfob.nexus.reading import version as version_of
-from keyfob.nexus.site import FIVE_MINUTES, Site
+from keyfob.nexus.site import FIVE_MINUTES, Period, Site
 
+SAVED_AT = 20  # mods that are asked for between two writes of the library
 HIDDEN = (403, 404)  # the answer for a mod that is hidden, removed or under moderation
 Report = Callable[[int, int], None]  # mods that are checked, of how many
 
@@ -161,54 +162,76 @@ class Mods:
         checked = library.games[domain].checked_at if domain in library.games else None
         period = period_for(timedelta(seconds=max(0.0, now - checked)) if checked is not None else None)
         changes = {each.mod_id: each.files_at for each in self._site.updated(domain, period or "1m")}
-        for key, entry in library.mods.items():
-            if key[0] == domain:
+        found: dict[Key, Found] = {}
+        try:
+            for key, entry in library.mods.items():
+                if key[0] != domain:
+                    continue
                 report(done, total)
-                changed_at = changes.get(key[1])
-                since = entry.asked_at if entry.installed else entry.seen_at
-                unsure = entry.installed and (since is None or period is None)
-                if unsure or (changed_at is not None and changed_at > (since or 0.0) - SPARE.total_seconds()):
-                    self._check_mod(key, entry, now)
+                if _is_due(entry, changes.get(key[1]), period):
+                    found[key] = self._ask(key, entry)
+                    if len(found) >= SAVED_AT:
+                        self._save(found, now)
                 elif not entry.mod.available:
-                    self._keep(key, Found("hidden"), now)
+                    found[key] = Found("hidden")
                 done += 1
+        finally:
+            self._save(found, now)
         report(done, total)
         # The server's list may be five minutes old.
         self._library.change(lambda before: before.with_game(domain, checked_at=now - SPARE.total_seconds()))
         return done
 
-    def _check_mod(self, key: Key, entry: Entry, now: float) -> None:
+    def _ask(self, key: Key, entry: Entry) -> Found:
         try:
             files = self._site.files(*key, fresh=True)
         except ApiRefused as error:
             if error.status not in HIDDEN:
                 raise
-            self._keep(key, Found("hidden"), now)
-            return
+            return Found("hidden")
         found = find(files, entry.file_id, entry.version)
-        if not entry.installed:  # a tracked mod with newer files than when it came into the list
-            found = Found("update" if found.file else "choose", found.file)
-        self._keep(key, found, now)
+        if entry.installed:
+            return found
+        # A tracked mod with newer files than when it came into the list.
+        return Found("update" if found.file else "choose", found.file)
 
-    def _keep(self, key: Key, found: Found, now: float) -> None:
-        def step(before: Library) -> Library:
-            entry = before.mods.get(key)
-            if entry is None:
-                return before
-            installed = found.installed
-            return before.with_mod(
-                replace(
-                    entry,
-                    asked_at=now,
-                    state=found.state,
-                    newest=found.file.version if found.file else None,
-                    newest_file_id=found.file.file_id if found.file else None,
-                    file_id=installed.file_id if installed else entry.file_id,
-                    version=(installed.version or entry.version) if installed else entry.version,
+    def _save(self, found: dict[Key, Found], now: float) -> None:
+        """Write down what was found, and empty `found`."""
+        kept = dict(found)
+        found.clear()
+        if kept:
+            self._library.change(
+                lambda before: replace(
+                    before,
+                    mods={
+                        key: _after(entry, kept[key], now) if key in kept else entry
+                        for key, entry in before.mods.items()
+                    },
                 )
             )
 
-        self._library.change(step)
+
+def _is_due(entry: Entry, changed_at: int | None, period: Period | None) -> bool:
+    """Whether a mod's files have to be asked for. `changed_at`: when they changed, if the list of `period`
+    has the mod; None for a period that no list covers.
+    """
+    since = entry.asked_at if entry.installed else entry.seen_at
+    if entry.installed and (since is None or period is None):
+        return True
+    return changed_at is not None and changed_at > (since or 0.0) - SPARE.total_seconds()
+
+
+def _after(entry: Entry, found: Found, now: float) -> Entry:
+    installed = found.installed
+    return replace(
+        entry,
+        asked_at=now,
+        state=found.state,
+        newest=found.file.version if found.file else None,
+        newest_file_id=found.file.file_id if found.file else None,
+        file_id=installed.file_id if installed else entry.file_id,
+        version=(installed.version or entry.version) if installed else entry.version,
+    )
 
 
 def note_downloaded(library: LibraryFile, mod: Mod, file_id: int, version: str) -> None:
@@ -254,16 +277,20 @@ def _with_tracked(before: Library, tracked: Sequence[Key]) -> Library:
 
 
 def _with_read(before: Library, keys: Sequence[Key], read: Mapping[Key, Mod], now: float) -> Library:
+    """The library, with what the site said of these mods. What it does not have was removed."""
+    mods = dict(before.mods)
     for key in keys:
-        entry = before.mods.get(key)
-        if entry is not None:
-            mod = read.get(key) or replace(entry.mod, available=False, status="removed")
-            state = "hidden" if not mod.available else "unknown" if entry.state == "hidden" else entry.state
-            asked_at = None if entry.state == "hidden" and state != "hidden" else entry.asked_at
-            before = before.with_mod(
-                replace(entry, mod=_named(mod, entry.mod), read_at=now, state=state, asked_at=asked_at)
-            )
-    return before
+        entry = mods.get(key)
+        if entry is None:
+            continue
+        mod = read.get(key) or replace(entry.mod, available=False, status="removed")
+        entry = replace(entry, mod=_named(mod, entry.mod), read_at=now)
+        if not mod.available:
+            entry = replace(entry, state="hidden")
+        elif entry.state == "hidden":
+            entry = replace(entry, state="unknown", asked_at=None)  # it is back
+        mods[key] = entry
+    return replace(before, mods=mods)
 
 
 def _named(mod: Mod, before: Mod) -> Mod:

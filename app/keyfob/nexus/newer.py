@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from keyfob.nexus.models import UpdateState
-from keyfob.nexus.reading import REMOVED, ModFile, ModFiles
+from keyfob.nexus.reading import ARCHIVED, OLD_VERSION, REMOVED, ModFile, ModFiles
 from keyfob.nexus.site import Period
 from keyfob.updates.versions import newer
 
@@ -57,7 +57,12 @@ def find(files: ModFiles, file_id: int | None, version: str | None) -> Found:
         return Found("update", active[0], own)
     if active:
         return Found("choose", None, own)
-    return Found("update", listed[-1], own) if listed else Found("unknown", None, own)
+    if listed:
+        return Found("update", listed[-1], own)
+    # Replaced by something that is not listed.
+    return Found(
+        "choose" if own is not None and own.category in (OLD_VERSION, ARCHIVED) else "unknown", None, own
+    )
 
 
 def successors(replaced: tuple[tuple[int, int], ...], file_id: int) -> list[int]:
