@@ -277,9 +277,10 @@ def published(provider: Provider, client: PublishedClient | None) -> Provider:
         access=tuple(each for each in provider.access if allowed is None or set(each.scopes) <= set(allowed)),
     )
     methods = tuple(sorted(provider.methods, key=made.needs_own_app))
-    policy = (
-        provider.policy
-        if any(map(made.needs_own_app, methods))
-        else replace(provider.policy, client_id="keyfob")
-    )
+    # What the preset says of apps that users register does not concern them any more.
+    sentences = re.split(r"(?<=\.)\s+", provider.policy.note or "")
+    note = " ".join(each for each in sentences if not re.search(r"\bregist|\bclient id\b", each)) or None
+    policy = replace(provider.policy, note=note)
+    if not any(map(made.needs_own_app, methods)):
+        policy = replace(policy, client_id="keyfob")
     return replace(made, methods=methods, policy=policy)
