@@ -40,6 +40,8 @@ keyfob: embedded-library libjpeg *
 keyfob: embedded-library libyaml *
 # Small modules of CPython that call nothing but the interpreter.
 keyfob: library-not-linked-against-libc *
+# The only question is asked when the package is removed (prerm); there is nothing to configure.
+keyfob: no-debconf-config
 # This package is not for Debian's own archive.
 keyfob: initial-upload-closes-no-bugs *
 """
