@@ -15,7 +15,7 @@ from keyfob.desktop.nexus.presenter import shown_links
 from keyfob.desktop.shared import operation
 from keyfob.desktop.shared.confirm import Ask
 from keyfob.nexus import downloads as nexus_downloads
-from keyfob.nexus.link_handler import LinkState
+from keyfob.nexus.link_state import LinkState
 from keyfob.nexus.service import NexusService
 from support.nexus_site import Mod, pack
 from support.sample_engine import change, status_of

@@ -9,15 +9,10 @@ from pathlib import Path
 import pytest
 
 from keyfob.core.errors import SettingWrong
-from keyfob.nexus.link_handler import (
-    DESKTOP_ID,
-    REGISTRY_KEY,
-    SCHEME,
-    DesktopLinks,
-    LinkHandler,
-    NoLinks,
-    RegistryLinks,
-)
+from keyfob.nexus.desktop_links import DESKTOP_ID, SCHEME, DesktopLinks
+from keyfob.nexus.link_handler import NoLinks
+from keyfob.nexus.link_state import LinkHandler
+from keyfob.nexus.registry_links import REGISTRY_KEY, RegistryLinks
 from keyfob.process.own_process import find_program
 
 

@@ -20,7 +20,7 @@ from keyfob.desktop.nexus.page import Page
 from keyfob.desktop.shared import operation
 from keyfob.desktop.shared.confirm import Ask, Confirm
 from keyfob.desktop.shared.theme import Theme
-from keyfob.nexus.link_handler import LinkState
+from keyfob.nexus.link_state import LinkState
 from keyfob.nexus.owner import ask
 from keyfob.nexus.service import Nexus, NexusService
 from support.announcements import announcements

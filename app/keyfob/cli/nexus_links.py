@@ -10,7 +10,8 @@ from keyfob.cli.options import json_option, pass_session
 from keyfob.cli.session import Session
 from keyfob.core.errors import SettingWrong, SignInEnded
 from keyfob.core.text import plain
-from keyfob.nexus.link_handler import LinkHandler, LinkState, link_handler
+from keyfob.nexus.link_handler import link_handler
+from keyfob.nexus.link_state import LinkHandler, LinkState
 from keyfob.process.home import open_home
 
 

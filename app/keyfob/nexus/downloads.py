@@ -10,7 +10,6 @@ except `add`.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -18,13 +17,12 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
-from urllib.parse import urlsplit
 
 from keyfob.core.error_codes import ErrorCode
 from keyfob.core.errors import KeyfobError, NotFound, PeerFault, SettingWrong, SignInEnded, Transient
-from keyfob.core.hosts import is_loopback
 from keyfob.nexus.addresses import NxmLink
 from keyfob.nexus.api import ApiRefused
+from keyfob.nexus.delivery import hosts_for, md5_of
 from keyfob.nexus.models import DownloadItem, DownloadState, Game, Mod
 from keyfob.nexus.queue import Job, QueueFile, Wish, free_name, new_id, safe_name
 from keyfob.nexus.reading import ModFile
@@ -35,8 +33,6 @@ log = logging.getLogger(__name__)
 AT_ONCE = 2
 LINKS_MOST = 5  # links that one run of a download asks for
 ENDED = (403, 404, 410)  # a delivery server's answer for a link that has ended
-PIECE = 1024 * 1024
-CDN_HOSTS = ("nexusmods.com", "*.nexusmods.com", "nexus-cdn.com", "*.nexus-cdn.com")
 Observer = Callable[[], None]
 Done = Callable[[DownloadItem], None]
 
@@ -246,7 +242,7 @@ class Downloads:
                 download(
                     url,
                     job.target,
-                    allowed_hosts=self._hosts(job, url),
+                    allowed_hosts=hosts_for(self._sites(job.account).api.base, url),
                     expected_size=job.total,
                     progress=lambda progress: self._progress(job, progress),
                     cancelled=job.stop,
@@ -289,22 +285,6 @@ class Downloads:
             raise PeerFault("Nexus Mods gave no link for the file", code="response_invalid")
         return found[0]
 
-    def _hosts(self, job: Job, url: str) -> tuple[str, ...]:
-        """Who may be asked for the file: the site's delivery servers, without credentials. A server on this
-        computer that plays the API may name another on this computer.
-        """
-        base = urlsplit(self._sites(job.account).api.base)
-        try:
-            place = urlsplit(url)
-            here = is_loopback(base.hostname) and is_loopback(place.hostname)
-            if place.scheme != "https" and not here:
-                raise ValueError
-        except ValueError:
-            raise PeerFault(
-                "Nexus Mods gave a link that Keyfob does not open", code="download_elsewhere"
-            ) from None
-        return (*CDN_HOSTS, place.netloc) if here else CDN_HOSTS
-
     def _progress(self, job: Job, progress: Progress) -> None:
         with self._guard:
             job.received, job.rate, job.seconds_left = progress.received, progress.rate, progress.seconds_left
@@ -319,7 +299,7 @@ class Downloads:
         with self._guard:
             self._set(job, "checking")
         self._changed(saved=True)
-        digest = _md5(job.target, job.stop)
+        digest = md5_of(job.target, job.stop)
         found = self._sites(job.account).by_md5(job.game.domain, digest)
         if job.file_id not in found:
             self._refuse(job, found)
@@ -404,14 +384,3 @@ class Downloads:
 def _expired(job: Job) -> Transient:
     page = job.shown().page
     return Transient("The download link has expired", code="nxm_link_expired", facts={"page": page})
-
-
-def _md5(path: Path, stop: threading.Event) -> str:
-    """The MD5 that the site lists files by. It finds damage; it is no proof against forgery."""
-    digest = hashlib.md5(usedforsecurity=False)
-    with path.open("rb") as file:
-        while piece := file.read(PIECE):
-            if stop.is_set():
-                raise SignInEnded("The check was interrupted", code="cancelled")
-            digest.update(piece)
-    return digest.hexdigest()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from keyfob.core.hosts import is_listed, is_loopback
-from keyfob.nexus.downloads import CDN_HOSTS
+from keyfob.nexus.delivery import CDN_HOSTS
 
 if TYPE_CHECKING:
     import httpx

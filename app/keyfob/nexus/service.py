@@ -28,7 +28,8 @@ from keyfob.nexus.addresses import NxmLink, mod_address, nxm_link
 from keyfob.nexus.api import PAUSE, Api, ApiRefused
 from keyfob.nexus.cache import Cache
 from keyfob.nexus.library import GameEntry, LibraryFile
-from keyfob.nexus.link_handler import LinkHandler, link_handler
+from keyfob.nexus.link_handler import link_handler
+from keyfob.nexus.link_state import LinkHandler
 from keyfob.nexus.models import DownloadItem, Game, Limits, Mod, ModState, Profile
 from keyfob.nexus.mods import Mods, note_downloaded
 from keyfob.nexus.pictures import Pictures

@@ -16,7 +16,7 @@ from keyfob.desktop.nexus import mod_rows, viewmodel
 from keyfob.desktop.nexus.models import ListName, ModDetails
 from keyfob.desktop.nexus.presenter import NexusPresenter, shown_links
 from keyfob.desktop.shared import remedies
-from keyfob.nexus.link_handler import LinkState
+from keyfob.nexus.link_state import LinkState
 from keyfob.nexus.models import DownloadItem, Mod, ModState
 from keyfob.nexus.service import NexusService
 

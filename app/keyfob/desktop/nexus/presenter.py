@@ -21,7 +21,7 @@ from keyfob.desktop.nexus.spoken import Spoken
 from keyfob.desktop.nexus.viewmodel import Known, Popular
 from keyfob.desktop.shared.operation import Operation
 from keyfob.desktop.window.models import Detail
-from keyfob.nexus.link_handler import LinkState
+from keyfob.nexus.link_state import LinkState
 from keyfob.nexus.models import DownloadItem, Game, Mod, ModState, Profile
 from keyfob.nexus.service import Nexus, NexusService
 
