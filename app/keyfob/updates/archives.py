@@ -83,7 +83,9 @@ def _all_of_tar(archive: Path, folder: Path) -> None:
         for number, info in enumerate(opened):
             size += info.size
             _bound(archive, number, size)
-            # Refuses absolute names, names and links that lead out of the folder, and devices.
+            if info.name.startswith("/"):
+                raise _unusable(archive, f"{plain(info.name, 80)} leads out of the folder")
+            # Refuses names and links that lead out of the folder, and devices; takes rights away.
             opened.extract(info, folder, filter="data")
 
 

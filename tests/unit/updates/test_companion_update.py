@@ -260,7 +260,7 @@ def test_nothing_is_downloaded_if_the_tool_is_current(world: World) -> None:
     assert not any("/download/" in each for each in world.server.asked)
 
 
-def test_a_tampered_download_is_not_installed(world: World) -> None:
+def test_s108_a_tampered_download_is_not_installed(world: World) -> None:
     install(world.program.parent, "tool", "tool 1.3.2")
     world.publish("1.4.0")
     path = "/me/tool/releases/download/v1.4.0/tool-1.4.0.tar.gz"
@@ -283,7 +283,7 @@ def test_a_download_without_a_checksum_is_installed_only_if_the_person_says_so(w
     assert world.says() == "tool 1.4.0"
 
 
-def test_a_list_of_checksums_is_used_and_must_agree_with_the_release(world: World) -> None:
+def test_s108_a_list_of_checksums_is_used_and_must_agree_with_the_release(world: World) -> None:
     world.describe(FILE + 'checksums = "SHA256SUMS"\n')
     install(world.program.parent, "tool", "tool 1.3.2")
     data = tar_of("tool-1.4.0/bin/tool", program("tool 1.4.0"))
@@ -315,7 +315,7 @@ def test_the_checksum_of_a_file_is_found_in_a_list(text: str, digest: str | None
 
 
 @pytest.mark.parametrize("says", ["tool 9.9.9", "something else", ""])
-def test_a_new_copy_that_does_not_say_its_version_goes_and_the_old_one_comes_back(
+def test_s108_a_new_copy_that_does_not_say_its_version_goes_and_the_old_one_comes_back(
     world: World, says: str
 ) -> None:
     install(world.program.parent, "tool", "tool 1.3.2")
@@ -443,7 +443,7 @@ def test_a_tool_of_many_files_stays_together_behind_a_link(world: World) -> None
 # --- a cut in the middle of the step ------------------------------------------------------------------------
 
 
-def test_what_a_power_cut_leaves_is_put_right(tmp_path: Path) -> None:
+def test_s108_what_a_power_cut_leaves_is_put_right(tmp_path: Path) -> None:
     target, kept = tmp_path / "tool", tmp_path / ".tool.keyfob-old"
 
     def works(path: Path) -> bool:
@@ -462,7 +462,7 @@ def test_what_a_power_cut_leaves_is_put_right(tmp_path: Path) -> None:
     assert not kept.exists()
 
 
-def test_the_old_copy_is_there_at_every_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_s108_the_old_copy_is_there_at_every_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever call is the last one: the program is whole, the old or the new."""
     calls = ("copyfile", "chmod", "link", "replace")
     for last in range(len(calls) + 1):
