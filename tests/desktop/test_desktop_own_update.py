@@ -244,7 +244,7 @@ def test_a_copy_that_cannot_restart_says_what_to_do(
         ),
         (
             UpdateStatus("managed", "1.0.0", command="git pull"),
-            "Keyfob 1.0.0", "Another program updates this copy.", "Keyfob 1.0.0",
+            "Keyfob 1.0.0", "To update this copy, run:", "Keyfob 1.0.0",
         ),
         (
             UpdateStatus("managed", "1.0.0", "1.1.0", command="sudo apt install keyfob"),

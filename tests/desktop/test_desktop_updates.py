@@ -168,7 +168,7 @@ def test_nothing_is_asked_for_what_is_not_installed(
     opened(updates, qtbot)
     assert shop.server.asked == []
     assert updates.page.empty.text() == "None of the tools that Keyfob knows is installed on this computer."
-    assert updates.page.others.text() == "Keyfob also knows The one."
+    assert updates.page.others.text() == "Keyfob knows The one."
 
 
 def test_an_update_shows_its_progress_and_ends_up_to_date(

@@ -86,7 +86,7 @@ class RunningApp(QObject):
         )
         self.first_page = FirstPage(engine, shell.window.empty, shell.demo, shell.theme, self)
         self.updates = ToolsAndUpdates(
-            shell.theme, engine, shell.updates(engine), shell.window, shell.settings, clock, self
+            shell.theme, engine, lambda: shell.updates(engine), shell.window, shell.settings, clock, self
         )
         self.check = CheckEverything(
             shell.theme, engine.doctor, shell.window, lambda: shell.tray.present, clock, self

@@ -59,7 +59,7 @@ class ToolsAndUpdates(QObject):
         self,
         theme: Theme,
         engine: Engine,
-        updates: Updates,
+        updates: Callable[[], Updates],
         window: MainWindow,
         settings: SettingsController,
         clock: Callable[[], datetime],
@@ -101,7 +101,7 @@ class ToolsAndUpdates(QObject):
         self._timer.timeout.connect(self._look_if_due)
         self._timer.start(FIRST_LOOK + random.randrange(SPREAD))  # noqa: S311  (no secret)
 
-    def _build_own(self, updates: Updates) -> None:
+    def _build_own(self, updates: Callable[[], Updates]) -> None:
         self.own = OwnPresenter(updates, self._clock, self)
         self.own.changed.connect(self._show_own)
         self.own.said.connect(lambda text: announce(self.page, text))

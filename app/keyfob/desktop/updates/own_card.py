@@ -49,6 +49,7 @@ class OwnCard(QWidget):
         head.addWidget(self.title, 1)
         head.addWidget(self._check)
         typed = QHBoxLayout()
+        typed.setContentsMargins(0, px(4), 0, 0)
         typed.setSpacing(px(9))
         typed.addWidget(self.command)
         typed.addWidget(self.copy)

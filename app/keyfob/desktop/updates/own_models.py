@@ -103,7 +103,7 @@ def own(
         case "current":
             return OwnUpdate(f"{have} is up to date", checked, fine=True, foot=have)
         case "managed":
-            text = checked or ("Another program updates this copy." if status.command else NO_SOURCE)
+            text = checked or ("To update this copy, run:" if status.command else NO_SOURCE)
             return OwnUpdate(have, text, command=status.command or "", fine=bool(checked), foot=have)
         case "no_source":
             return OwnUpdate(have, NO_SOURCE, foot=have)

@@ -30,9 +30,11 @@ class OwnPresenter(QObject):
     _progressed = Signal(object)
     _staged = Signal(str)
 
-    def __init__(self, updates: Updates, clock: Callable[[], datetime], parent: QObject) -> None:
+    def __init__(self, make: Callable[[], Updates], clock: Callable[[], datetime], parent: QObject) -> None:
+        """`make` reads files, so it is called once, off the GUI thread."""
         super().__init__(parent)
-        self._updates, self._clock = updates, clock
+        self._make, self._clock = make, clock
+        self._made: Updates | None = None
         self.status: UpdateStatus | None = None
         self._change: Change | None = None
         self._problem = ""
@@ -49,14 +51,20 @@ class OwnPresenter(QObject):
         """Whether it looks or installs."""
         return self._busy
 
+    def _updates(self) -> Updates:
+        """Off the GUI thread, where one thing at a time goes on."""
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
     def look(self, *, wanted: bool = False) -> None:
         """Say what is known. `wanted`: also ask, if that is due and this copy updates itself."""
 
         def work() -> UpdateStatus:
             return (
-                self._updates.check(cancelled=self._cancel)
-                if self._updates.due(wanted)
-                else self._updates.status()
+                self._updates().check(cancelled=self._cancel)
+                if self._updates().due(wanted)
+                else self._updates().status()
             )
 
         self._start(work)
@@ -64,7 +72,7 @@ class OwnPresenter(QObject):
     def check(self) -> None:
         """Ask for a newer version."""
         self._checking = True
-        self._start(lambda: self._updates.check(cancelled=self._cancel))
+        self._start(lambda: self._updates().check(cancelled=self._cancel))
         self.publish()
 
     def _start(self, work: Callable[[], UpdateStatus]) -> None:
@@ -86,8 +94,8 @@ class OwnPresenter(QObject):
         cancelled = self._cancel
 
         def work() -> UpdateStatus:
-            self._updates.install(watcher=watcher, cancelled=cancelled)
-            return self._updates.status()
+            self._updates().install(watcher=watcher, cancelled=cancelled)
+            return self._updates().status()
 
         Operation(self, work, self._installed).failing(self._failed).ending_by(cancelled.set).start()
         self.publish()

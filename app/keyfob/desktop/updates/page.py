@@ -144,7 +144,8 @@ class UpdatesPage(QWidget):
         self.empty.setText("Looking for tools…" if page.loading else NONE_INSTALLED)
         self.empty.setVisible(not page.rows)
         self._headings.setVisible(bool(page.rows) and not self._is_narrow())
-        self.others.setText(f"Keyfob also knows {_list(page.others)}." if page.others else "")
+        knows = "Keyfob also knows" if page.rows else "Keyfob knows"
+        self.others.setText(f"{knows} {_list(page.others)}." if page.others else "")
         self.others.setVisible(bool(page.others))
         self.faulty.setText("\n".join(page.faulty))
         self.faulty.setVisible(bool(page.faulty))
