@@ -179,7 +179,7 @@ class Repository:
     def latest(self, role: str) -> Any:
         paths = sorted(self.metadata.glob(f"*.{role}.json"), key=_number)
         path = paths[-1] if paths else self.metadata / f"{role}.json"
-        return Metadata[Any].from_file(str(path)).signed
+        return Metadata[Any].from_bytes(path.read_bytes()).signed
 
     def current_root(self) -> bytes:
         """The newest root's file, for builds to embed."""

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from keyfob.process.home import sync_folder
 from keyfob.updates.installation import this_installation
+from keyfob.updates.unpack import START
 
 _PREFIX = "versions/"
 
@@ -95,6 +96,7 @@ class Bundle:
             return
         (self.root / "trial").unlink(missing_ok=True)
         (self.root / "trial.started").unlink(missing_ok=True)
+        self._renew_start_script(self.versions / version / START)
         sync_folder(self.root)
 
     def tidy(self) -> None:
@@ -121,6 +123,20 @@ class Bundle:
             with suppress(OSError, ValueError):
                 found.add(link.readlink().relative_to(self.versions.resolve()).parts[0])
         return found
+
+    def _renew_start_script(self, new: Path) -> None:
+        """The version's own start script takes the place of the older one. A shell that runs the older one
+        keeps reading that.
+        """
+        script = self.root / "keyfob"
+        if not new.is_file() or new.read_bytes() == script.read_bytes():
+            return
+        temporary = self.root / ".keyfob.new"
+        shutil.copyfile(new, temporary)
+        temporary.chmod(0o755)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(script)
 
     def _link(self, version: str) -> None:
         temporary = self.root / ".current.new"

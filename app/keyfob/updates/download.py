@@ -197,6 +197,7 @@ class _Job:
         meter = _Meter(self.part.received, total, progress)
         if reading.answer.status == 416:
             return
+        reading.waiting = lambda: meter.report(self.part.received)
         for piece in reading.pieces():
             if total is not None and self.part.received + len(piece) > total:
                 self.part.drop()

@@ -1,7 +1,7 @@
 """Release feeds of the shape that GitHub's REST API has (`GET /repos/{owner}/{repo}/releases`).
 
     feeds = ReleaseFeeds(home.state / "feeds", token=github_token)
-    release = feeds.newest(releases_of("garyttierney/me3"))
+    release = feeds.newest("https://api.github.com/repos/garyttierney/me3/releases")
 
 Only `tag_name` is needed of a release: other servers leave things out. Answers are kept on disk with their
 ETag, so that asking again costs little. GitHub allows 60 requests an hour to an address, and 5,000 with a
@@ -74,11 +74,6 @@ class Release:
     page: str | None
     prerelease: bool
     assets: tuple[Asset, ...]
-
-
-def releases_of(repository: str) -> str:
-    """The feed of a repository on GitHub, `owner/name`."""
-    return f"{GITHUB}/repos/{repository}/releases"
 
 
 class ReleaseFeeds:

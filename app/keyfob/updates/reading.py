@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urljoin, urlsplit
@@ -39,6 +39,7 @@ class Reading:
 
     def __init__(self, transport: StreamingTransport, request: Request, cancelled: threading.Event) -> None:
         self.url = request.url
+        self.waiting: Callable[[], None] = lambda: None  # called every now and then while nothing comes
         self._cancelled = cancelled
         self._given_up = threading.Event()
         self._items: queue.Queue[Streamed | bytes | BaseException | None] = queue.Queue(_AHEAD)
@@ -79,6 +80,7 @@ class Reading:
             try:
                 item = self._items.get(timeout=_WAIT)
             except queue.Empty:
+                self.waiting()
                 continue
             if isinstance(item, BaseException):
                 raise item

@@ -19,16 +19,18 @@ from pathlib import Path, PurePosixPath
 from keyfob.core.errors import Fault
 from keyfob.core.text import plain
 
+START = "start-script"  # in a version's folder: for the bundle's root, once the version has started
 FILES_MOST = 20_000
 SIZE_MOST = 4 * 1000**3  # bytes, unpacked
 
 
 def unpack(archive: Path, version: str, into: Path, check: Callable[[], None] = lambda: None) -> None:
-    """Unpack `keyfob-<version>/versions/<version>/` of `archive` as the folder `into`, which is made. The
-    rest of the archive is for new installations. Everything is on the disk when this returns. `check` is
-    called between files and may raise.
+    """Unpack `keyfob-<version>/versions/<version>/` of `archive` as the folder `into`, which is made, and the
+    start script beside it as `START` in that folder. The rest of the archive is for new installations.
+    Everything is on the disk when this returns. `check` is called between files and may raise.
     """
     within = PurePosixPath(f"keyfob-{version}/versions/{version}")
+    start = PurePosixPath(f"keyfob-{version}/keyfob")
     _make_folder(into)
     folders = {PurePosixPath(".")}
     try:
@@ -42,13 +44,15 @@ def unpack(archive: Path, version: str, into: Path, check: Callable[[], None] = 
                 name = _name_of(member)
                 if name.is_relative_to(within):
                     _place(tar, member, name.relative_to(within), into, folders)
+                elif name == start and member.isreg():
+                    _place(tar, member, PurePosixPath(START), into, folders)
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise _broken(plain(error)) from error
     except OSError as error:
         if error.errno is None:  # gzip's own: a checksum that differs
             raise _broken(plain(error)) from error
         raise
-    if len(folders) < 2:
+    if not (into / "keyfob").is_file():
         raise _broken(f"it has no version {version}")
     for folder in folders:
         _sync(into / folder)

@@ -83,6 +83,12 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("keyfob.updates.download.ATTEMPTS", 1)
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next attempt follows at once."""
+    monkeypatch.setattr("keyfob.updates.download.PAUSE_MOST", 0.01)
+
+
 def names(target: Path) -> set[str]:
     return {each.name for each in target.parent.iterdir()}
 
@@ -114,6 +120,27 @@ def test_a_rate_and_the_time_left_are_told(files: Files, target: Path) -> None:
         assert 100_000 < each.rate < 3_000_000
         assert each.seconds_left == pytest.approx((len(DATA) - each.received) / each.rate)
     assert [each.received for each in seen] == sorted(each.received for each in seen)
+
+
+def test_a_stall_shows_in_the_progress(target: Path) -> None:
+    """What came last is shown although nothing follows, and the rate falls."""
+    cancelled = threading.Event()
+    seen: list[Progress] = []
+
+    def stall(talk: Talk) -> None:
+        talk.send(f"HTTP/1.1 200 Fine\r\nContent-Length: {len(DATA)}\r\n\r\n".encode() + DATA[:300_000])
+        talk.pause(60)
+
+    def look(now: Progress) -> None:
+        seen.append(now)
+        if len([each for each in seen if each.received == 300_000]) >= 3:
+            cancelled.set()
+
+    with RawServer(stall) as server, pytest.raises(SignInEnded):
+        fetch(server, target, progress=look, cancelled=cancelled)
+    rates = [each.rate for each in seen if each.received == 300_000]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[0] > rates[-1] > 0
 
 
 def test_a_cut_connection_is_continued(server: RawServer, files: Files, target: Path) -> None:
@@ -160,6 +187,7 @@ def test_a_changed_file_starts_from_the_beginning(server: RawServer, files: File
     assert target.read_bytes() == DATA[::-1]
 
 
+@pytest.mark.usefixtures("impatient")
 def test_without_a_validator_nothing_is_pieced_together(
     server: RawServer, files: Files, target: Path
 ) -> None:

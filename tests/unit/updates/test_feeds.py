@@ -12,7 +12,7 @@ import pytest
 
 from keyfob.core.errors import KeyfobError, Transient
 from keyfob.core.secret import Secret
-from keyfob.updates.feeds import Asset, Release, ReleaseFeeds, newest_of, releases_of
+from keyfob.updates.feeds import Asset, Release, ReleaseFeeds, newest_of
 from support.hostile import RawServer, Talk, answer, redirect
 
 pytestmark = pytest.mark.network
@@ -92,10 +92,6 @@ def feeds(folder: Path, server: RawServer, clock: Clock, token: str | None = Non
         transport=HttpTransport(clock),
         clock=clock,
     )
-
-
-def test_a_repository_has_its_feed() -> None:
-    assert releases_of("garyttierney/me3") == "https://api.github.com/repos/garyttierney/me3/releases"
 
 
 def test_the_latest_release_is_read(tmp_path: Path, hub: GitHub, clock: Clock) -> None:

@@ -200,3 +200,14 @@ def test_tidying_keeps_what_a_start_needs(root: Path, tmp_path: Path) -> None:
     bundle.tidy()
     assert len(list(bundle.versions.iterdir())) == 2
     assert packed(tmp_path, "1.0").exists()
+
+
+def test_the_start_script_follows_a_version_that_has_started(root: Path) -> None:
+    bundle = updated(root, WELL)
+    new = (root / "keyfob").read_text().replace("#!/bin/sh\n", "#!/bin/sh\n# newer\n")
+    (root / "versions" / "2.0" / "start-script").write_text(new)
+    assert "# newer" not in (root / "keyfob").read_text()
+    bundle.started_well("2.0")
+    assert (root / "keyfob").read_text() == new
+    assert start(root, "--version").stdout == "keyfob 2.0\n"
+    assert not [each for each in root.iterdir() if each.name.startswith(".")]

@@ -25,12 +25,16 @@ def test_a_version_is_taken_out_with_safe_modes(tmp_path: Path) -> None:
         os.umask(before)
     new = tmp_path / "new"
     assert {str(each.relative_to(new)) for each in new.rglob("*")} == {
-        "keyfob", "installation.json", "_internal", "_internal/library.so", "_internal/library.so.1",
+        "keyfob", "start-script", "installation.json", "_internal", "_internal/library.so",
+        "_internal/library.so.1",
     }  # fmt: skip
     modes = {
         each.name: stat.S_IMODE(each.lstat().st_mode) for each in new.rglob("*") if not each.is_symlink()
     }
-    assert modes == {"keyfob": 0o755, "installation.json": 0o644, "_internal": 0o755, "library.so": 0o755}
+    assert modes == {
+        "keyfob": 0o755, "start-script": 0o755, "installation.json": 0o644, "_internal": 0o755,
+        "library.so": 0o755,
+    }  # fmt: skip
     assert (new / "_internal" / "library.so.1").readlink() == Path("library.so")
 
 
