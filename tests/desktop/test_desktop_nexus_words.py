@@ -12,6 +12,7 @@ import pytest
 from keyfob.core.errors import Transient
 from keyfob.desktop.nexus import mod_rows, viewmodel, words
 from keyfob.desktop.nexus.models import NexusPage
+from keyfob.desktop.nexus.spoken import Spoken
 from keyfob.desktop.nexus.viewmodel import Known, Popular
 from keyfob.desktop.window import detail
 from keyfob.desktop.window.models import Detail
@@ -44,6 +45,7 @@ def test_amounts_and_times_in_words() -> None:
     assert words.amount(1_260_000, 4_100_000) == "1.3 of 4.1 MB"
     assert words.amount(184 * MB, None) == "184 MB"
     assert words.amount(300, 800) == "300 of 800 bytes"
+    assert words.amount(0, 6 * MB) == "0 of 6 MB"
     assert words.left(29.2) == "29 seconds left"
     assert words.left(0.1) == "1 second left"
 
@@ -255,3 +257,29 @@ def test_details_have_what_is_known() -> None:
         "Installed": "1.8.0", "Newest": "1.9.2", "Updated": "Wednesday at 15:00", "Downloads": "12,804",
         "Number": "1",
     }  # fmt: skip
+
+
+def test_screen_readers_hear_the_start_the_half_and_the_end_of_a_download_once_each() -> None:
+    spoken = Spoken()
+    assert spoken.news([item(9, "done")]) == []  # it was there before
+    heard = []
+    for kind, received in (
+        ("waiting", 0), ("running", 1), ("running", 100), ("running", 256), ("running", 400),
+        ("checking", 512), ("done", 512),
+    ):  # fmt: skip
+        heard += spoken.news([item(9, "done"), item(1, kind, received=received * MB)])
+    assert heard == [
+        "Downloading Quiet Roads 1.9.2",
+        "Quiet Roads 1.9.2: half is downloaded",
+        "Quiet Roads 1.9.2 is downloaded",
+    ]
+    stopped = item(2, "stopped", problem="The disk is full")
+    assert spoken.news([stopped]) == ["Quiet Roads 1.9.2 stopped. The disk is full"]
+
+
+def test_2000_mods_are_made_into_rows_once() -> None:
+    """While a file is coming, the page is made again some times a second."""
+    mods = tuple(state(number, "current", f"Mod {number}") for number in range(2000))
+    first = page(mods=mods).mods.rows
+    again = page(mods=mods, downloads=(item(1, received=200 * MB),)).mods.rows
+    assert sum(one is not other for one, other in zip(first, again, strict=True)) == 1

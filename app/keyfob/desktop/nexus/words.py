@@ -16,8 +16,8 @@ def amount(received: int, total: int | None) -> str:
         return size_text(received)
     whole = size_text(total)
     unit = SIZES.get(whole.rpartition(" ")[2], 1)
-    done = received / unit
-    return f"{done:.0f} of {whole}" if total / unit >= 99.95 or unit == 1 else f"{done:.1f} of {whole}"
+    done = f"{received / unit:.0f}" if total / unit >= 99.95 else f"{received / unit:.1f}".removesuffix(".0")
+    return f"{done} of {whole.replace('.0 ', ' ')}"
 
 
 def left(seconds: float) -> str:
