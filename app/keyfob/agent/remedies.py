@@ -142,7 +142,7 @@ REMEDIES: Remedies = {
     "permission_not_found": "To list the permissions, run `keyfob permissions`.",
     "import_not_found": "Give a file, or one of the stores that `keyfob import` lists.",
     "key_not_found": "To list the keys, run `keyfob jwk list`. To create one, run `keyfob jwk generate`.",
-    "caller_not_found": "To list them, run `keyfob keys list` or `keyfob users list`.",
+    "caller_not_found": "To list them, run `keyfob keys list`, `keyfob users list` or `keyfob grants list`.",
     "account_elsewhere": "Run this command on that machine.",
     "agent_not_running": "To start it, run `keyfob agent`.",
     "nexus_not_found": "Check it on the site. `keyfob nexus games --all` lists the games, `keyfob nexus "

@@ -13,7 +13,8 @@ from keyfob.cli.session import Session
 from keyfob.core.times import from_rfc3339
 
 KINDS = (
-    "created", "rotated", "revoked", "used", "refused", "user_added", "password_changed", "user_disabled"
+    "created", "rotated", "revoked", "used", "refused", "user_added", "password_changed", "user_disabled",
+    "grant_created", "grant_ended",
 )  # fmt: skip
 _WORDS = {
     "created": "created a key",
@@ -24,6 +25,8 @@ _WORDS = {
     "user_added": "added the user",
     "password_changed": "set the password",
     "user_disabled": "disabled the user",
+    "grant_created": "gave access",
+    "grant_ended": "ended access",
 }
 
 

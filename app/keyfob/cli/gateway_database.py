@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,18 +24,29 @@ def database() -> Iterator[Session]:
     """A transaction: what the caller does is kept if it raises nothing. Blocks. Raises SettingWrong if the
     packages are missing or the address is wrong, Transient if the database cannot be reached.
     """
-    try:
-        from keyfob.gateway.auth.tables import close_database, open_database
-    except ModuleNotFoundError:
-        raise SettingWrong(
-            "The gateway's packages are not installed", remedy="Run: pip install 'keyfob[gateway]'"
-        ) from None
-    sessions = open_database(os.environ.get(VARIABLE) or _own_file())
+    packages()
+    from keyfob.gateway.auth.tables import close_database, open_database
+
+    sessions = open_database(database_url())
     try:
         with sessions.begin() as session:
             yield session
     finally:
         close_database(sessions)
+
+
+def packages() -> None:
+    """Raises SettingWrong if the gateway's packages are not installed."""
+    for name in ("sqlalchemy", "alembic", "aiohttp", "prometheus_client"):
+        if find_spec(name) is None:
+            raise SettingWrong(
+                "The gateway's packages are not installed", remedy="Run: pip install 'keyfob[gateway]'"
+            )
+
+
+def database_url() -> str:
+    """What KEYFOB_DATABASE_URL names, else a file in the data folder."""
+    return os.environ.get(VARIABLE) or _own_file()
 
 
 def _own_file() -> str:

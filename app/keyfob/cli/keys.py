@@ -23,7 +23,8 @@ _REMARKS = {"old": "90 days old: replace it", "unused": "not used for 90 days"}
 ONCE = "Copy the key now: Keyfob cannot show it again."
 
 
-def _span(context: click.Context, param: click.Parameter, text: str | None) -> timedelta | None:
+def span(context: click.Context, param: click.Parameter, text: str | None) -> timedelta | None:
+    """An option's callback: `12h`, `90d`, `4w`."""
     found = _SPAN.fullmatch(text) if text is not None else None
     if text is not None and found is None:
         raise click.BadParameter(f"{text!r} is not a time span. Write 12h, 90d or 4w", context, param)
@@ -49,7 +50,7 @@ def keys() -> None:
 @click.option("--name", default="", metavar="NAME", help="What the key is for. Default: the user.")
 @click.option("--tenant", "tenant_id", metavar="NAME", help="The tenant that the user belongs to.")
 @click.option("--admin", is_flag=True, help="Let the key manage its tenant; without --tenant, the server.")
-@click.option("--expires", callback=_span, metavar="SPAN", help="End the key after this time: 12h, 90d, 4w.")
+@click.option("--expires", callback=span, metavar="SPAN", help="End the key after this time: 12h, 90d, 4w.")
 @click.option("--scope", "scopes", multiple=True, metavar="WORD", help="Give this scope. Repeatable.")
 @json_option
 @pass_session
@@ -157,7 +158,7 @@ def show(session: Session, key_id: str) -> None:
 @click.argument("key_id", metavar="KEY")
 @click.option(
     "--overlap",
-    callback=_span,
+    callback=span,
     default="1d",
     show_default=True,
     metavar="SPAN",

@@ -1,1 +1,1 @@
-"""Who may call a server, and what may pass. Today: `keyfob.gateway.auth`."""
+"""Who may call a server (`auth`), what passes (`grants`), and the proxy that puts credentials on requests."""

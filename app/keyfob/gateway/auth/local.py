@@ -119,6 +119,11 @@ class LocalAuth(AuthProvider):
         self._checks = asyncio.Semaphore(CHECKS_AT_ONCE)
         self._known: dict[str, tuple[float, LocalUser | None]] = {}
 
+    @property
+    def lifetime_seconds(self) -> int:
+        """How long a token lives."""
+        return int(self._lifetime.total_seconds())
+
     async def login(self, user_id: str, password: str, *, address: str = "") -> str | None:
         """A token for this user, None if name or password is wrong: which of them, nobody is shown.
 

@@ -83,6 +83,36 @@ class User(Base):
     disabled_at: Mapped[datetime | None] = mapped_column(Moment)
 
 
+class GrantRow(Base):
+    """What a caller may do with an account; see `gateway.grants`."""
+
+    __tablename__ = "gateway_grants"
+
+    grant_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    account: Mapped[str] = mapped_column(String(512), index=True)
+    who: Mapped[str] = mapped_column(String(300))
+    name: Mapped[str] = mapped_column(String(255))
+    methods: Mapped[list[str]] = mapped_column(JSON, default=list)
+    paths: Mapped[list[str]] = mapped_column(JSON, default=list)
+    until: Mapped[datetime | None] = mapped_column(Moment)
+    per_hour: Mapped[int | None] = mapped_column()
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    ended_at: Mapped[datetime | None] = mapped_column(Moment)
+    tenant_id: Mapped[str | None] = mapped_column(String(255), index=True)
+
+
+class GrantUse(Base):
+    """How often a grant was used in an hour, and how often a request was outside of it."""
+
+    __tablename__ = "gateway_grant_uses"
+
+    grant_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    hour: Mapped[datetime] = mapped_column(Moment, primary_key=True)
+    allowed: Mapped[int] = mapped_column(default=0)
+    refused: Mapped[int] = mapped_column(default=0)
+    last_at: Mapped[datetime] = mapped_column(Moment)
+
+
 class AuditEvent(Base):
     """One thing that happened. Uses and failures of one key are written together, with their `count`."""
 

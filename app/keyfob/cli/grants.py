@@ -1,0 +1,175 @@
+"""`keyfob grants`: what callers of the gateway may do."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import click
+
+from keyfob.cli import words
+from keyfob.cli.gateway_database import database
+from keyfob.cli.keys import ONCE, span
+from keyfob.cli.options import account_argument, json_option, pass_session
+from keyfob.cli.session import Session
+from keyfob.core.times import from_rfc3339
+
+ADDRESS = "http://127.0.0.1:2026"
+
+
+@click.group(short_help="Manage what callers of the gateway may do.")
+def grants() -> None:
+    """Give a program access to an account through the gateway, list what you gave, and end it.
+
+    The program gets a key of its own and never sees the account's token.
+
+    \b
+    Examples:
+      keyfob grants create github --method read --path '/repos/acme/**' --name release-bot
+      keyfob grants list
+    """
+
+
+@grants.command(short_help="Give access to an account.")
+@account_argument
+@click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    metavar="M",
+    help="Allow this method; read for those that change nothing.",
+)
+@click.option(
+    "--path", "paths", multiple=True, metavar="P", help="Allow this path of the API: /user, /repos/acme/**."
+)
+@click.option(
+    "--for", "who", metavar="WHO", help="user:NAME, tenant:NAME, key:ID or anyone. Default: a new key."
+)
+@click.option("--name", default="", metavar="NAME", help="The program, as the list shall show it.")
+@click.option("--until", callback=span, metavar="SPAN", help="End it after this time: 3h, 9d, 4w.")
+@click.option("--per-hour", type=click.IntRange(1), metavar="N", help="Allow so many requests an hour.")
+@click.option("--tenant", "tenant_id", metavar="NAME", help="Only callers of this tenant may use it.")
+@json_option
+@pass_session
+def create(
+    session: Session,
+    account: str,
+    methods: tuple[str, ...],
+    paths: tuple[str, ...],
+    who: str | None,
+    name: str,
+    until: timedelta | None,
+    per_hour: int | None,
+    tenant_id: str | None,
+) -> None:
+    """Allow a caller to use an account through the gateway. Without --for, a new key is made and shown once.
+
+    Without --method and --path, everything is allowed that the account may do.
+
+    \b
+    Examples:
+      keyfob grants create github --method read --path '/repos/acme/**' --until 9d --name release-bot
+      keyfob grants create work/me --for user:alice
+    """
+    view = session.engine.accounts.view(account)
+    with database() as transaction:
+        from keyfob.gateway.auth.database import DatabaseAPIKeyAuth
+        from keyfob.gateway.grant_store import Uses, create_grant, grant_json
+        from keyfob.gateway.grants import checked_methods, checked_paths, checked_who
+
+        ends = session.now() + until if until is not None else None
+        key = None
+        if who is None:
+            key_id, key = DatabaseAPIKeyAuth.create_key(
+                transaction,
+                name or view.id,
+                name or view.id,
+                tenant_id,
+                expires_at=ends,
+                subject_type="agent",
+            )
+            who = f"key:{key_id}"
+        made = create_grant(
+            transaction,
+            view.id,
+            checked_who(who),
+            name=name,
+            methods=checked_methods(methods),
+            paths=checked_paths(paths),
+            until=ends,
+            per_hour=per_hour,
+            tenant_id=tenant_id,
+        )
+        found = grant_json(made, Uses(), session.now())
+    address = f"{ADDRESS}/{view.id}"
+    if session.json:
+        session.document({**found, "url": address, **({"key": key} if key else {})})
+        return
+    session.say(f"Base URL  {address}")
+    if key is not None:
+        session.say(f"Key       {key}")
+        session.note(ONCE)
+    session.note(f"To end it, run: keyfob grants revoke {made.grant_id}")
+
+
+@grants.command("list", short_help="List the grants and their last use.")
+@click.option("--all", "ended_too", is_flag=True, help="Include those that have ended.")
+@json_option
+@pass_session
+def list_(session: Session, ended_too: bool) -> None:
+    """List who may do what, until when, and how often it was used in the last 24 hours.
+
+    \b
+    Example:
+      keyfob grants list
+    """
+    with database() as transaction:
+        from keyfob.gateway import grant_store
+
+        used = grant_store.uses(transaction, session.now())
+        rows = [
+            grant_store.grant_json(one, used.get(one.grant_id, grant_store.Uses()), session.now())
+            for one in grant_store.grants(transaction)
+        ]
+    rows = [row for row in rows if ended_too or row["state"] == "active"]
+    if session.json:
+        session.document({"grants": rows})
+        return
+    if not rows:
+        session.say("There are no grants. To give a program access, run: keyfob grants create ACCOUNT")
+        return
+    table = [
+        (
+            row["grant_id"],
+            row["name"],
+            row["account"],
+            " ".join([*(row["methods"] or ["all"]), *row["paths"]]),
+            words.moment(from_rfc3339(row["until"]), session.now()) if row["until"] else "no end",
+            f"{row['allowed_24h']} requests"
+            + (f", {row['refused_24h']} refused" if row["refused_24h"] else ""),
+            row["state"],
+        )
+        for row in rows
+    ]
+    for line in words.table(table, ("GRANT", "NAME", "ACCOUNT", "WHAT", "UNTIL", "LAST 24 HOURS", "STATE")):
+        session.say(line)
+
+
+@grants.command(short_help="End a grant at once.")
+@click.argument("grant_id", metavar="GRANT")
+@json_option
+@pass_session
+def revoke(session: Session, grant_id: str) -> None:
+    """End a grant. No gateway allows it any more after a second. The account stays connected.
+
+    \b
+    Example:
+      keyfob grants revoke 3f9a1c2b7d4e
+    """
+    with database() as transaction:
+        from keyfob.gateway.grant_store import end_grant
+
+        end_grant(transaction, grant_id)
+    if session.json:
+        session.document({"grant_id": grant_id, "state": "ended"})
+        return
+    session.say(f"Ended {grant_id}")

@@ -1,0 +1,127 @@
+"""`keyfob serve`: the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from keyfob.cli.gateway_database import database_url, packages
+from keyfob.cli.options import pass_session
+from keyfob.cli.session import Session
+from keyfob.core.errors import SettingWrong, Usage
+from keyfob.core.hosts import is_loopback
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session as Transaction
+    from sqlalchemy.orm import sessionmaker
+
+    from keyfob.gateway.auth.result import AuthProvider
+
+VARIABLE = "KEYFOB_GATEWAY_KEY"
+TYPES = ("database", "static", "local", "oidc", "multi-oidc")
+
+
+@click.command(short_help="Let programs call your accounts' APIs without their tokens.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Listen at this address.")
+@click.option("--port", type=click.IntRange(0, 65535), default=2026, show_default=True)
+@click.option("--api-key-stdin", is_flag=True, help="Read one key for all callers from stdin.")
+@click.option(
+    "--api-key",
+    metavar="KEY",
+    help="Use one key for all callers. Other users can read it in the process list.",
+)
+@click.option("--auth-type", type=click.Choice(TYPES), help="Who may call. Default: database.")
+@click.option(
+    "--auth-config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The settings of --auth-type, as YAML.",
+)
+@pass_session
+def serve(
+    session: Session,
+    host: str,
+    port: int,
+    api_key_stdin: bool,
+    api_key: str | None,
+    auth_type: str | None,
+    auth_config: Path | None,
+) -> int:
+    """Pass requests on to your accounts' APIs, with their credentials. Callers send a key of their own.
+
+    http://127.0.0.1:2026/github/you/user is https://api.github.com/user with the token of github/you. A key
+    may do only what a grant allows: see keyfob grants create. The one key of --api-key, --api-key-stdin or
+    KEYFOB_GATEWAY_KEY may use every account.
+
+    \b
+    Examples:
+      keyfob serve
+      keyfob serve --auth-type static --auth-config keys.yaml
+      curl -H "Authorization: Bearer $KEY" http://127.0.0.1:2026/github/you/user
+    """
+    packages()
+    from keyfob.gateway.auth.tables import close_database, open_database
+    from keyfob.gateway.proxy.serving import serve as run
+
+    key = _one_key(session, api_key, api_key_stdin)
+    if key is not None and (auth_type or auth_config):
+        raise Usage("One key and --auth-type cannot be combined")
+    config = _config(auth_config)
+    sessions = open_database(database_url())
+    try:
+        provider = _provider(key, auth_type or "database", config, auth_config, sessions)
+        if not is_loopback(host):
+            session.note(
+                f"Other computers can reach {host}. Put a server with TLS in front: keys can be read on the way."
+            )
+        asyncio.run(run(session.engine.signer, provider, sessions, host=host, port=port, say=session.exactly))
+    finally:
+        close_database(sessions)
+    return 0
+
+
+def _one_key(session: Session, given: str | None, from_stdin: bool) -> str | None:
+    if given is not None and from_stdin:
+        raise Usage("--api-key and --api-key-stdin cannot be combined")
+    if from_stdin:
+        return session.secret_from_stdin("--api-key-stdin", "Key").reveal()
+    return given or os.environ.get(VARIABLE) or None
+
+
+def _config(file: Path | None) -> dict[str, Any]:
+    import yaml
+
+    if file is None:
+        return {}
+    try:
+        found = yaml.safe_load(file.read_bytes())
+    except (OSError, yaml.YAMLError):
+        raise SettingWrong(f"{file} cannot be read as YAML") from None
+    if not isinstance(found, dict):
+        raise SettingWrong(f"{file} is not a mapping of settings")
+    return found
+
+
+def _provider(
+    key: str | None,
+    kind: str,
+    config: dict[str, Any],
+    file: Path | None,
+    sessions: sessionmaker[Transaction],
+) -> AuthProvider:
+    from keyfob.gateway.auth import create_auth_provider
+
+    if key is not None:
+        kind, config = "api_key", {"api_key": key}
+    elif kind == "static" and "file" not in config:
+        config = {"file": str(file)} if file is not None else config  # which is then watched
+    elif kind == "database":
+        config = {**config, "session_factory": sessions}
+    elif kind == "local" and "users" not in config:
+        config = {"session_factory": sessions, **config}
+    made = create_auth_provider(kind, config)
+    assert made is not None
+    return made

@@ -1,0 +1,195 @@
+"""Grants in the gateway's database."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, sessionmaker
+
+from keyfob.core.errors import NotFound
+from keyfob.core.times import to_rfc3339
+from keyfob.gateway.auth.tables import AuditEvent, GrantRow, GrantUse
+from keyfob.gateway.grants import Grant
+
+ID_BYTES = 6
+
+
+def create_grant(
+    session: Session,
+    account: str,
+    who: str,
+    *,
+    name: str = "",
+    methods: Iterable[str] = (),
+    paths: Iterable[str] = (),
+    until: datetime | None = None,
+    per_hour: int | None = None,
+    tenant_id: str | None = None,
+) -> Grant:
+    """Keeps a grant of values that `gateway.grants` has checked. The caller commits."""
+    row = GrantRow(
+        grant_id=secrets.token_hex(ID_BYTES),
+        account=account,
+        who=who,
+        name=name or who.partition(":")[2] or who,
+        methods=list(methods),
+        paths=list(paths),
+        until=until,
+        per_hour=per_hour,
+        created_at=datetime.now(UTC),
+        tenant_id=tenant_id,
+    )
+    session.add(row)
+    _record(session, "grant_created", row)
+    session.flush()
+    return grant_of(row)
+
+
+def end_grant(session: Session, grant_id: str, *, tenant_id: str | None = None) -> None:
+    """Ends a grant, everywhere within a second of the commit, which is the caller's. Raises NotFound."""
+    row = session.get(GrantRow, grant_id)
+    if row is None or (tenant_id is not None and row.tenant_id != tenant_id):
+        raise NotFound(f"There is no grant {grant_id}", code="caller_not_found")
+    if row.ended_at is None:
+        row.ended_at = datetime.now(UTC)
+        _record(session, "grant_ended", row)
+        session.flush()
+
+
+def grants(session: Session, *, account: str | None = None, ended_too: bool = True) -> list[Grant]:
+    """The newest first."""
+    wanted = select(GrantRow).order_by(GrantRow.created_at.desc(), GrantRow.grant_id)
+    if account is not None:
+        wanted = wanted.where(GrantRow.account == account)
+    if not ended_too:
+        wanted = wanted.where(GrantRow.ended_at.is_(None))
+    return [grant_of(row) for row in session.scalars(wanted)]
+
+
+def grant_of(row: GrantRow) -> Grant:
+    """The row's value."""
+    return Grant(
+        row.grant_id,
+        row.account,
+        row.who,
+        row.name,
+        tuple(row.methods),
+        tuple(row.paths),
+        row.until,
+        row.per_hour,
+        row.created_at,
+        row.ended_at,
+        row.tenant_id,
+    )
+
+
+@dataclass(frozen=True)
+class Uses:
+    """How a grant was used in the last 24 hours."""
+
+    last_at: datetime | None = None
+    allowed: int = 0
+    refused: int = 0
+
+
+def uses(session: Session, now: datetime) -> dict[str, Uses]:
+    """By grant."""
+    found: dict[str, Uses] = {}
+    for row in session.scalars(select(GrantUse)):
+        before = found.get(row.grant_id, Uses())
+        last = max(before.last_at or row.last_at, row.last_at)
+        recent = row.hour > now - timedelta(hours=24)
+        found[row.grant_id] = Uses(
+            last, before.allowed + recent * row.allowed, before.refused + recent * row.refused
+        )
+    return found
+
+
+def grant_json(grant: Grant, used: Uses, now: datetime) -> dict[str, Any]:
+    """For people and programs."""
+    ended = grant.ended_at or (grant.until if grant.until is not None and grant.until <= now else None)
+    return {
+        "grant_id": grant.grant_id,
+        "account": grant.account,
+        "for": grant.who,
+        "name": grant.name,
+        "methods": list(grant.methods),
+        "paths": list(grant.paths),
+        "until": to_rfc3339(grant.until),
+        "per_hour": grant.per_hour,
+        "tenant_id": grant.tenant_id,
+        "state": "ended" if ended is not None else "active",
+        "created_at": to_rfc3339(grant.created_at),
+        "ended_at": to_rfc3339(ended),
+        "last_used_at": to_rfc3339(used.last_at),
+        "allowed_24h": used.allowed,
+        "refused_24h": used.refused,
+    }
+
+
+class UseCounter:
+    """Counts uses in memory. Thread-safe. `write` puts them into the database."""
+
+    def __init__(self, sessions: sessionmaker[Session]) -> None:
+        self._sessions = sessions
+        self._lock = threading.Lock()
+        self._waiting: dict[tuple[str, datetime], list[int]] = {}
+        self._this_hour: dict[str, tuple[datetime, int]] = {}
+
+    def count(self, grant_id: str, *, allowed: bool) -> None:
+        """One request."""
+        hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+        with self._lock:
+            self._waiting.setdefault((grant_id, hour), [0, 0])[0 if allowed else 1] += 1
+            if allowed:
+                at, number = self._this_hour.get(grant_id, (hour, 0))
+                self._this_hour[grant_id] = hour, number + 1 if at == hour else 1
+
+    def in_this_hour(self, grant_id: str) -> int:
+        """How many requests this process let through in this hour."""
+        hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+        at, number = self._this_hour.get(grant_id, (hour, 0))
+        return number if at == hour else 0
+
+    def write(self) -> None:
+        """Blocks. Raises what SQLAlchemy raises; the counts wait then."""
+        with self._lock:
+            waiting, self._waiting = self._waiting, {}
+        if not waiting:
+            return
+        try:
+            with self._sessions.begin() as session:
+                for (grant_id, hour), (allowed, refused) in waiting.items():
+                    row = session.get(GrantUse, (grant_id, hour), with_for_update=True)
+                    if row is None:
+                        row = GrantUse(grant_id=grant_id, hour=hour, allowed=0, refused=0)
+                        session.add(row)
+                    row.allowed += allowed
+                    row.refused += refused
+                    row.last_at = datetime.now(UTC)
+        except Exception:
+            with self._lock:
+                for key, (allowed, refused) in waiting.items():
+                    kept = self._waiting.setdefault(key, [0, 0])
+                    kept[0] += allowed
+                    kept[1] += refused
+            raise
+
+
+def _record(session: Session, kind: str, row: GrantRow) -> None:
+    session.add(
+        AuditEvent(
+            at=datetime.now(UTC),
+            kind=kind,
+            user_id=row.who[:255],
+            tenant_id=row.tenant_id,
+            count=1,
+            detail=f"{row.grant_id} {row.account}"[:255],
+        )
+    )

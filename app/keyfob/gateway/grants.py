@@ -1,0 +1,117 @@
+"""What a caller may do with an account.
+
+A grant names an account, methods and paths, who it is for, until when and how often. Whoever has none gets
+nothing. Two callers need none: one key for everybody (whoever starts the server chose it) and an
+administrator without a tenant.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from urllib.parse import unquote
+
+from keyfob.core.errors import Usage
+from keyfob.gateway.auth.result import AuthResult
+
+METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
+READING: Final = ("GET", "HEAD", "OPTIONS")
+WHO: Final = ("key", "user", "tenant", "anyone")
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One grant. Times are in UTC. No methods or paths mean all of them."""
+
+    grant_id: str
+    account: str  # provider/label
+    who: str  # key:ID, user:NAME, tenant:NAME or anyone
+    name: str
+    methods: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    until: datetime | None = None
+    per_hour: int | None = None
+    created_at: datetime | None = None
+    ended_at: datetime | None = None
+    tenant_id: str | None = None
+
+    def is_active(self, now: datetime) -> bool:
+        """Whether it has not ended."""
+        return self.ended_at is None and (self.until is None or now < self.until)
+
+    def is_for(self, caller: AuthResult) -> bool:
+        """Whether this caller may use it. A grant of a tenant is for nobody outside."""
+        if self.tenant_id is not None and self.tenant_id != caller.tenant_id:
+            return False
+        kind, _, name = self.who.partition(":")
+        match kind:
+            case "anyone":
+                return caller.authenticated
+            case "key":
+                return name != "" and name == caller.key_id
+            case "user":
+                return name != "" and name == caller.user_id
+            case "tenant":
+                return name != "" and name == caller.tenant_id
+            case _:
+                return False
+
+    def covers(self, method: str, path: str) -> bool:
+        """Whether this request is within the grant. `path` is raw, as the provider will receive it."""
+        if self.methods and method not in self.methods:
+            return False
+        plain = unquote(path)
+        return not self.paths or any(re.fullmatch(_expression(pattern), plain) for pattern in self.paths)
+
+
+def is_operator(caller: AuthResult) -> bool:
+    """Whether the caller may use every account without a grant."""
+    if not caller.authenticated or caller.tenant_id is not None:
+        return False
+    return caller.is_admin or (caller.user_id is None and caller.key_id is None)
+
+
+def fitting(grants: Iterable[Grant], caller: AuthResult, account: str, now: datetime) -> list[Grant]:
+    """The active grants of this caller for this account."""
+    return [one for one in grants if one.account == account and one.is_active(now) and one.is_for(caller)]
+
+
+def checked_methods(words: Iterable[str]) -> tuple[str, ...]:
+    """Methods as they are written in HTTP; `read` stands for those that change nothing. Raises Usage."""
+    found: list[str] = []
+    for word in words:
+        if word.lower() == "read":
+            found += READING
+        elif word.upper() in METHODS:
+            found.append(word.upper())
+        else:
+            raise Usage(f"{word} is not a method. Use read, or one of {', '.join(METHODS)}")
+    return tuple(dict.fromkeys(found))
+
+
+def checked_paths(patterns: Iterable[str]) -> tuple[str, ...]:
+    """Patterns such as `/repos/acme/**`. Raises Usage."""
+    found = tuple(patterns)
+    for pattern in found:
+        if not pattern.startswith("/") or "//" in pattern or ".." in pattern or len(pattern) > 1000:
+            raise Usage(f"{pattern!r} is not a path pattern such as /repos/acme/**")
+    return found
+
+
+def checked_who(text: str) -> str:
+    """`user:alice`, `tenant:acme`, `key:ID` or `anyone`. Raises Usage."""
+    kind, colon, name = text.partition(":")
+    if kind not in WHO or (kind == "anyone") == bool(colon) or (colon and not 1 <= len(name) <= 255):
+        raise Usage(f"{text!r} says nobody. Use user:NAME, tenant:NAME, key:ID or anyone")
+    return text
+
+
+def _expression(pattern: str) -> str:
+    """`*` stands for any text of one segment, `**` for any text; `/x/**` covers `/x` too."""
+    open_end = pattern.endswith("/**")
+    parts = re.split(r"(\*\*|\*)", pattern.removesuffix("/**"))
+    body = "".join({"*": "[^/]*", "**": ".*"}.get(part) or re.escape(part) for part in parts)
+    return f"(?s:{body}(/.*)?)" if open_end else f"(?s:{body})"

@@ -1,0 +1,208 @@
+"""The request to the provider, and its answer back. Nothing is gathered: each part leaves as it came."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from urllib.parse import urljoin, urlsplit
+
+import aiohttp
+from aiohttp import WSMsgType, hdrs, web
+from yarl import URL
+
+from keyfob.gateway.proxy import problems
+from keyfob.gateway.proxy.credentials import AccountCredentials, Credentials
+from keyfob.gateway.proxy.headers import to_caller, to_provider
+from keyfob.gateway.proxy.routes import Route
+
+log = logging.getLogger("keyfob.gateway")
+KEPT_BODY = 64 * 1024  # bytes: a body of this size is kept, so that the request can be sent again after a 401
+CONNECT_WITHIN = 30.0  # seconds
+SILENT_MOST = 600.0  # seconds without a byte of the answer
+MESSAGE_MOST = 16 << 20  # bytes of a WebSocket message
+_NO_AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+_FAULTS = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
+
+
+class Upstream:
+    """For one event loop."""
+
+    def __init__(self, credentials: AccountCredentials) -> None:
+        self._credentials = credentials
+        self._http: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        """Before the first request."""
+        self._http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=ssl.create_default_context()),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_WITHIN, sock_read=SILENT_MOST),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            skip_auto_headers=_NO_AUTOMATIC,
+            trust_env=True,
+        )
+
+    async def close(self) -> None:
+        """Ends every connection."""
+        if self._http is not None:
+            await self._http.close()
+
+    async def pass_on(
+        self, request: web.Request, route: Route, began: Callable[[], None]
+    ) -> web.StreamResponse:
+        """Sends the request with the account's credentials and streams the answer back. `began` is called
+        when the answer's head is there. Raises what the credentials raise: a KeyfobError.
+        """
+        path = route.path + (f"?{route.query}" if route.query else "")
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return await self._web_socket(request, route.account, path)
+        body = await _body_of(request)
+        signed = await self._credentials.sign(route.account, request.method, path)
+        for attempt in (1, 2):
+            try:
+                async with self._send(request, signed, body) as answer:
+                    again = attempt == 1 and answer.status == 401 and not isinstance(body, AsyncIterator)
+                    if not again:
+                        began()
+                        return await _answer(request, answer, signed, route)
+                    nonce = answer.headers.get("DPoP-Nonce")
+            except _FAULTS as error:
+                return _not_reached(error)
+            wants_nonce = nonce is not None and any(name.lower() == "dpop" for name in signed.headers)
+            signed = await self._credentials.sign(
+                route.account, request.method, path, None if wants_nonce else signed.token, nonce
+            )
+        raise AssertionError("not reached")
+
+    def _send(
+        self, request: web.Request, signed: Credentials, body: bytes | AsyncIterator[bytes] | None
+    ) -> aiohttp.client._RequestContextManager:
+        assert self._http is not None
+        headers = to_provider(request.headers.items(), signed.headers)
+        headers += signed.headers.items()
+        if isinstance(body, AsyncIterator) and request.content_length is not None:
+            headers.append((hdrs.CONTENT_LENGTH, str(request.content_length)))
+        return self._http.request(
+            request.method,
+            URL(signed.url, encoded=True),
+            headers=headers,
+            data=body,
+            allow_redirects=False,
+        )
+
+    async def _web_socket(self, request: web.Request, account: str, path: str) -> web.StreamResponse:
+        assert self._http is not None
+        signed = await self._credentials.sign(account, request.method, path)
+        headers = [
+            (name, value)
+            for name, value in to_provider(request.headers.items(), signed.headers)
+            if not name.lower().startswith("sec-websocket-")
+        ]
+        protocols = [
+            word.strip()
+            for word in request.headers.get("Sec-WebSocket-Protocol", "").split(",")
+            if word.strip()
+        ]
+        url = URL("ws" + signed.url.removeprefix("http"), encoded=True)
+        try:
+            there = await self._http.ws_connect(
+                url,
+                headers=[*headers, *signed.headers.items()],
+                protocols=protocols,
+                autoping=False,
+                max_msg_size=MESSAGE_MOST,
+            )
+        except aiohttp.WSServerHandshakeError as error:
+            return problems.problem(502, "request_refused", f"The provider answered {error.status}")
+        except _FAULTS as error:
+            return _not_reached(error)
+        here = web.WebSocketResponse(
+            protocols=[there.protocol] if there.protocol else (), autoping=False, max_msg_size=MESSAGE_MOST
+        )
+        async with there:
+            await here.prepare(request)
+            both = [asyncio.create_task(_pump(here, there)), asyncio.create_task(_pump(there, here))]
+            try:
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in both:
+                    task.cancel()
+                await asyncio.gather(*both, return_exceptions=True)
+                with suppress(*_FAULTS):
+                    await here.close(code=there.close_code or 1000)
+        return here
+
+
+async def _body_of(request: web.Request) -> bytes | AsyncIterator[bytes] | None:
+    """A small body whole, so that it can be sent again; another as it comes; None if there is none."""
+    if not request.body_exists:
+        return None
+    length = request.content_length
+    if length is not None and length <= KEPT_BODY:
+        return await request.content.read(-1)
+    return request.content.iter_any().__aiter__()
+
+
+async def _answer(
+    request: web.Request, answer: aiohttp.ClientResponse, signed: Credentials, route: Route
+) -> web.StreamResponse:
+    headers = to_caller(answer.headers.items())
+    made = web.StreamResponse(status=answer.status, reason=answer.reason)
+    for name, value in headers:
+        made.headers.add(name, _own_location(value, signed, route) if name.lower() == "location" else value)
+    if answer.content_length is not None and "Transfer-Encoding" not in answer.headers:
+        made.content_length = answer.content_length
+    await made.prepare(request)
+    if request.method == "HEAD" or answer.status in (204, 304):
+        return made
+    try:
+        async for part in answer.content.iter_any():
+            await made.write(part)
+    except _FAULTS as error:
+        # The head has gone, so the only honest end is a broken one: never a clean end of half an answer.
+        log.info("An answer of %s broke off (%s)", route.account, type(error).__name__)
+        if request.transport is not None:
+            request.transport.abort()
+        return made
+    await made.write_eof()
+    return made
+
+
+def _own_location(value: str, signed: Credentials, route: Route) -> str:
+    """A redirect within the API leads through the gateway again; every other is the caller's to follow,
+    without credentials.
+    """
+    whole = urljoin(signed.url, value)
+    base = signed.url.partition("?")[0].removesuffix(route.path)
+    if urlsplit(whole)[:2] == urlsplit(base)[:2] and whole.startswith(base + "/"):
+        return "/" + route.account + whole.removeprefix(base)
+    return value
+
+
+async def _pump(
+    source: web.WebSocketResponse | aiohttp.ClientWebSocketResponse,
+    target: web.WebSocketResponse | aiohttp.ClientWebSocketResponse,
+) -> None:
+    async for message in source:
+        match message.type:
+            case WSMsgType.TEXT:
+                await target.send_str(message.data)
+            case WSMsgType.BINARY:
+                await target.send_bytes(message.data)
+            case WSMsgType.PING:
+                await target.ping(message.data)
+            case WSMsgType.PONG:
+                await target.pong(message.data)
+            case _:
+                break
+    await target.close(code=source.close_code or 1000)
+
+
+def _not_reached(error: Exception) -> web.Response:
+    log.info("The provider cannot be reached (%s)", type(error).__name__)
+    return problems.problem(
+        502, "provider_unavailable", "The provider cannot be reached now. Try again later."
+    )

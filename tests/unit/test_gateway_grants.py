@@ -1,0 +1,143 @@
+"""What a grant covers, which account an address is for, and which headers pass."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from keyfob.core.errors import Usage
+from keyfob.gateway.auth.result import AuthResult
+from keyfob.gateway.grants import Grant, checked_methods, checked_paths, checked_who, fitting, is_operator
+from keyfob.gateway.proxy.headers import to_caller, to_provider
+from keyfob.gateway.proxy.routes import NotRoutableError, route_of
+
+NOW = datetime(2026, 11, 28, tzinfo=UTC)
+ALICE = AuthResult(True, user_id="alice", tenant_id="acme", key_id="k1")
+
+
+def a_grant(**words: object) -> Grant:
+    return Grant("g1", "github/you", **{"who": "user:alice", "name": "bot", **words})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "covers"),
+    [
+        ("/user", "/user", True),
+        ("/user", "/user/", False),
+        ("/user", "/users", False),
+        ("/repos/**", "/repos", True),
+        ("/repos/**", "/repos/a/b", True),
+        ("/repos/**", "/repos2", False),
+        ("/repos/*", "/repos/a", True),
+        ("/repos/*", "/repos/a/b", False),
+        ("/repos/*/issues", "/repos/a/issues", True),
+        ("/repos/acme/**", "/repos/%61cme/x", True),
+        ("/a.b", "/aXb", False),
+        ("/**", "/anything/at/all", True),
+    ],
+)
+def test_s63_paths(pattern: str, path: str, covers: bool) -> None:
+    assert a_grant(paths=(pattern,)).covers("GET", path) is covers
+
+
+def test_s63_methods() -> None:
+    grant = a_grant(methods=checked_methods(["read"]))
+    assert [grant.covers(method, "/") for method in ("GET", "HEAD", "POST", "DELETE", "get")] == [
+        True, True, False, False, False
+    ]  # fmt: skip
+    assert a_grant().covers("DELETE", "/")
+
+
+@pytest.mark.parametrize(
+    ("who", "is_for"),
+    [
+        ("user:alice", True),
+        ("user:bob", False),
+        ("tenant:acme", True),
+        ("tenant:rival", False),
+        ("key:k1", True),
+        ("key:k2", False),
+        ("anyone", True),
+        ("user:", False),
+        ("nonsense", False),
+    ],
+)
+def test_who(who: str, is_for: bool) -> None:
+    assert a_grant(who=who).is_for(ALICE) is is_for
+
+
+def test_nobody_is_matched_by_a_missing_name() -> None:
+    nobody = AuthResult(True)
+    assert not any(a_grant(who=who).is_for(nobody) for who in ("user:", "tenant:", "key:", "user:None"))
+
+
+def test_a_tenants_grant_is_for_nobody_outside() -> None:
+    assert not a_grant(who="anyone", tenant_id="rival").is_for(ALICE)
+    assert a_grant(who="anyone", tenant_id="acme").is_for(ALICE)
+
+
+def test_ended_grants_and_other_accounts() -> None:
+    ended = a_grant(ended_at=NOW - timedelta(1))
+    over = a_grant(until=NOW)
+    still = a_grant(until=NOW + timedelta(seconds=1))
+    assert fitting([ended, over, still], ALICE, "github/you", NOW) == [still]
+    assert fitting([still], ALICE, "github/other", NOW) == []
+
+
+def test_operators() -> None:
+    assert is_operator(AuthResult(True))
+    assert is_operator(AuthResult(True, user_id="root", is_admin=True))
+    assert not is_operator(AuthResult(True, user_id="alice", tenant_id="acme", is_admin=True))
+    assert not is_operator(ALICE)
+    assert not is_operator(AuthResult(False))
+
+
+def test_wrong_words() -> None:
+    for words in (["FETCH"], ["CONNECT"]):
+        with pytest.raises(Usage):
+            checked_methods(words)
+    for path in ("repos", "//x", "/a/../b", "/" + "x" * 1000):
+        with pytest.raises(Usage):
+            checked_paths([path])
+    for who in ("", "alice", "user:", "anyone:x", "group:x"):
+        with pytest.raises(Usage):
+            checked_who(who)
+
+
+def test_routes() -> None:
+    assert route_of("/github/you/user?a=%20&b=/x?y") == ("github/you", "/user", "a=%20&b=/x?y")
+    assert route_of("/github/you") == ("github/you", "/", "")
+    assert route_of("/github/you/") == ("github/you", "/", "")
+    assert route_of("/bluesky/al%40example.org/xrpc/a.b") == ("bluesky/al@example.org", "/xrpc/a.b", "")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "", "/", "/github", "/github/", "//github/you/x", "/github//you", "/github/you/../bob/x",
+        "/github/%2e%2e/x", "/github/you%2fx/y", "/a/b/%5c", "/a/b/x\\y", "/a/b/\x00", "/a/b/é", "/a/b/x y", "/a/b/%2",
+        "http://evil/a/b/c", "/a/b/c#d", "/a/b/" + "x" * 8000, "/../a/b", "/a/./b/c", "/a/b/..", "/a/b/.",
+    ],
+)  # fmt: skip
+def test_s53_targets_that_are_refused(target: str) -> None:
+    with pytest.raises(NotRoutableError):
+        route_of(target)
+
+
+def test_headers() -> None:
+    sent = [
+        ("Accept", "*/*"), ("Authorization", "Bearer sk"), ("Cookie", "a=b"), ("Connection", "close, X-Hop"),
+        ("X-Hop", "1"), ("x-api-key", "sk"), ("X-Forwarded-For", "1"), ("Host", "here"), ("TE", "trailers"),
+        ("X-Keyfob-Subject", "root"), ("Anthropic-Version", "2023-06-01"), ("X-Own", "theirs"),
+    ]  # fmt: skip
+    assert to_provider(sent, ["X-OWN"]) == [("Accept", "*/*"), ("Anthropic-Version", "2023-06-01")]
+    got = [
+        ("Content-Type", "text/plain"), ("Set-Cookie", "a=b"), ("Alt-Svc", "h3"),
+        ("Transfer-Encoding", "chunked"), ("Connection", "X-Hop"), ("X-Hop", "1"), ("X-RateLimit-Remaining", "7"), ("Retry-After", "3"),
+    ]  # fmt: skip
+    assert to_caller(got) == [
+        ("Content-Type", "text/plain"),
+        ("X-RateLimit-Remaining", "7"),
+        ("Retry-After", "3"),
+    ]
