@@ -20,7 +20,7 @@ ADDRESS = "http://127.0.0.1:2026"
 def grants() -> None:
     """Give a program access to an account through the gateway, list what you gave, and end it.
 
-    The program gets a key of its own and never sees the account's token.
+    The program gets its own key and never sees the account's token.
 
     \b
     Examples:

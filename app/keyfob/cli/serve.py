@@ -50,7 +50,7 @@ def serve(
     auth_type: str | None,
     auth_config: Path | None,
 ) -> int:
-    """Pass requests on to your accounts' APIs, with their credentials. Callers send a key of their own.
+    """Pass requests on to your accounts' APIs, with their credentials. Each caller sends its own key.
 
     http://127.0.0.1:2026/github/you/user is https://api.github.com/user with the token of github/you. A key
     may do only what a grant allows: see keyfob grants create. The one key of --api-key, --api-key-stdin or

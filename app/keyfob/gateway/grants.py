@@ -105,7 +105,7 @@ def checked_who(text: str) -> str:
     """`user:alice`, `tenant:acme`, `key:ID` or `anyone`. Raises Usage."""
     kind, colon, name = text.partition(":")
     if kind not in WHO or (kind == "anyone") == bool(colon) or (colon and not 1 <= len(name) <= 255):
-        raise Usage(f"{text!r} says nobody. Use user:NAME, tenant:NAME, key:ID or anyone")
+        raise Usage(f"{text!r} does not name a caller. Use user:NAME, tenant:NAME, key:ID or anyone")
     return text
 
 
