@@ -121,8 +121,8 @@ def test_what_is_not_granted_never_leaves(rig: Rig) -> None:
     "path",
     [
         "/echo/../upload", "/echo/./x", "/echo/%2e%2e/upload", "/echo/%2E%2E/upload", "/echo%2fupload",
-        "/echo%2Fx", "/echo%5c..%5cupload", "//echo", "/echo//x", "/echo\\x", "/echo%00", "/echo%252e%252e/upload",
-        "/%", "/echo%zz",
+        "/echo%2Fx", "/echo%5c..%5cupload", "//echo", "/echo//x", "/echo\\x", "/echo%00",
+        "/echo%252e%252e/upload", "/%", "/echo%zz",
     ],
 )  # fmt: skip
 def test_s53_an_address_that_reads_in_two_ways_is_refused(rig: Rig, path: str) -> None:

@@ -74,9 +74,7 @@ def serve(
     try:
         provider = _provider(key, auth_type or "database", config, auth_config, sessions)
         if not is_loopback(host):
-            session.note(
-                f"Other computers can reach {host}. Put a server with TLS in front of it."
-            )
+            session.note(f"Other computers can reach {host}. Put a server with TLS in front of it.")
         asyncio.run(run(session.engine.signer, provider, sessions, host=host, port=port, say=session.exactly))
     finally:
         close_database(sessions)
