@@ -325,6 +325,29 @@ def test_the_app_becomes_the_new_version(home: Machine, bundle: Bundle, tmp_path
     assert not home.socket.exists()
 
 
+def test_an_agent_beside_the_app_changes_with_it(home: Machine, bundle: Bundle, tmp_path: Path) -> None:
+    """Both are on trial at once: each that comes up well lets the other be."""
+    go = tmp_path / "go"
+    with agent(home, bundle, tmp_path):
+        shutil.rmtree(bundle.versions / "1.0")
+        add_version(bundle.root, "1.0", RESTARTS.format(go=go))
+        screen = {"QT_QPA_PLATFORM": "offscreen", "DISPLAY": ":99", "KEYFOB_START_HIDDEN": "1"}
+        app = home.start(program=[str(bundle.root / "keyfob")], unlocked=False, **screen)
+        try:
+            bundle.switch("2.0")
+            with Asking(home.socket) as asking:
+                go.touch()
+                until(lambda: agent_of(home)["version"] == "2.0", "the new version", 60)
+                until(lambda: bundle.on_trial() is None, "the end of the trial")
+            assert asking.failures == []
+            assert not agent_of(home)["window"], "the agent keeps the role"
+            assert bundle.failed() is None
+            assert app.poll() is None
+        finally:
+            app.terminate()
+            app.communicate(timeout=60)
+
+
 def slow(home: Machine) -> None:
     """The switch on the provider's own page."""
     issuer = home.server.issuer

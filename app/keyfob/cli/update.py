@@ -14,7 +14,6 @@ from keyfob.cli.options import json_option, pass_session
 from keyfob.cli.remedies import sentence
 from keyfob.cli.session import Session, colourful
 from keyfob.client import running_agent
-from keyfob.client.connection import AgentGoneError
 from keyfob.core.amounts import left_text, rate_text, size_text
 from keyfob.core.errors import KeyfobError, SignInEnded
 from keyfob.core.secret import Secret
@@ -128,9 +127,8 @@ def _pass_on(session: Session) -> Running:
             return "none" if found is None else "older"
         if found.get("window"):
             return "window"
-        running_agent.tell_agent("restart")
-    except AgentGoneError:
-        return "none"
+        if running_agent.restart_agent() is None:
+            return "none"
     except KeyfobError as error:
         session.note(f"The agent: {sentence(error)}")
         return "older"

@@ -108,6 +108,21 @@ def standing() -> dict[str, Any] | None:
     )
 
 
+def restart_agent() -> dict[str, Any] | None:
+    """Have an agent without a window become the version that is installed now. What it said of itself before;
+    None if there is no such agent. Raises Transient `agent_silent`, and Usage if it needs its passphrase
+    again.
+    """
+    found = standing()
+    if not found or found.get("window"):
+        return None
+    try:
+        tell_agent("restart")
+    except AgentGoneError:
+        return None
+    return found
+
+
 def tell_agent(what: str, passphrase: str | None = None) -> dict[str, Any]:
     """Have the agent `stop`, `restart`, `lock` or `unlock`; what it says of itself then."""
     return _document("POST", f"/v1/agent/{what}", {} if passphrase is None else {"passphrase": passphrase})

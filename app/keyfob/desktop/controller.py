@@ -7,6 +7,7 @@ interrupted.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QSystemTrayIcon
 
+from keyfob.client.running_agent import restart_agent
 from keyfob.core.errors import KeyfobError
 from keyfob.desktop.connect.listener_thread import Threads
 from keyfob.desktop.demo_control import Demo, DemoControl
@@ -45,6 +47,9 @@ if TYPE_CHECKING:
     from keyfob.service.accounts.recovery import Recovered
 
 
+log = logging.getLogger(__name__)
+
+
 @dataclass(frozen=True)
 class Start:
     """How the app is started. `demo` starts the demo provider, if it is installed; `with_demo` asks for it at
@@ -73,7 +78,7 @@ class AppController(QObject):
         """`build` makes the engine; it is called off the GUI thread, after the first paint."""
         super().__init__(parent)
         self._build, self._clock, self._restore = build, start.clock, start.restore
-        self._succeed = start.succeed
+        self._succeed, self._restarts = start.succeed, False
         self.restoring = Restoring(theme, window, self)
         self._engine: Engine | None = None
         self.running: RunningApp | None = None  # once the engine is built
@@ -200,6 +205,7 @@ class AppController(QObject):
         if self._succeed is None:
             return False
         self._succeed()
+        self._restarts = True
         self.quit()
         return True
 
@@ -222,5 +228,10 @@ class AppController(QObject):
     def _close(self) -> None:
         """Off the GUI thread, when everything else has ended."""
         self._shell.demo.stop()
+        if self._restarts:
+            try:
+                restart_agent()  # one that runs beside the app
+            except KeyfobError as error:
+                log.info("the agent stays as it is: %s", error.code)
         if self._engine is not None:
             self._engine.close()
