@@ -129,7 +129,7 @@ def test_the_corpus_is_read_as_python_reads_it(reader: Path, tmp_path: Path) -> 
     }  # fmt: skip
 
 
-def test_what_is_made_up_is_read_as_python_reads_it_or_left_to_the_command(
+def test_s109_what_is_made_up_is_read_as_python_reads_it_or_left_to_the_command(
     reader: Path, tmp_path: Path
 ) -> None:
     seed = random.randrange(1 << 32)

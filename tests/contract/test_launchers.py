@@ -311,7 +311,7 @@ def test_the_command_is_found_beside_it_above_it_then_on_the_path(
     )
 
 
-def test_a_socket_of_another_user_is_not_asked(program: Prefix, folder: Path) -> None:
+def test_s109_a_socket_of_another_user_is_not_asked(program: Prefix, folder: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("only an administrator can give a socket to another user")
     with answering(folder / "a.sock") as asked:
@@ -347,7 +347,9 @@ LOCKED = b"HTTP/1.1 503 X\r\nKeyfob-Exit: 4\r\nKeyfob-Code: %s\r\nContent-Length
         (b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + b"x" * 200_000, "x" * 200_000 + "\n"),
     ],
 )
-def test_an_odd_answer_is_left_to_the_command(program: Prefix, folder: Path, answer: bytes, out: str) -> None:
+def test_s109_an_odd_answer_is_left_to_the_command(
+    program: Prefix, folder: Path, answer: bytes, out: str
+) -> None:
     with answering(folder / "a.sock", answer):
         done = program.run("github", KEYFOB_SOCK=str(folder / "a.sock"))
     assert done.stdout + done.stderr == out or (not out and done.stdout == "whole: <token> <github>")

@@ -74,7 +74,9 @@ def fill(bench: Bench) -> None:
     assert bench.keyfob("nexus", "links", "on").code == 0
 
 
-def test_nothing_of_this_home_is_left_and_all_of_the_other(bench: Bench, session: DesktopSession) -> None:
+def test_s110_nothing_of_this_home_is_left_and_all_of_the_other(
+    bench: Bench, session: DesktopSession
+) -> None:
     """Two homes share a keychain. Accounts are revoked at their provider; the tools' files are as before."""
     config = bench.home / ".gitconfig"
     config.write_text("[user]\n\tname = Alice\n")
@@ -160,7 +162,7 @@ def test_json_says_what_was_found_and_done(bench: Bench, session: DesktopSession
     assert not bench.keyfob_home.exists()
 
 
-def test_with_a_locked_keychain_nothing_is_deleted(bench: Bench, session: DesktopSession) -> None:
+def test_s110_with_a_locked_keychain_nothing_is_deleted(bench: Bench, session: DesktopSession) -> None:
     fill(bench)
     before = sorted(path for path in bench.home.rglob("*"))
     session.lock_keyring()
@@ -184,7 +186,7 @@ def test_settings_can_stay(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("after", [0.3, 0.7, 1.2, 2.0])
-def test_killed_in_the_middle_it_completes_when_run_again(
+def test_s110_killed_in_the_middle_it_completes_when_run_again(
     bench: Bench, session: DesktopSession, after: float
 ) -> None:
     fill(bench)
@@ -215,7 +217,9 @@ def test_a_running_agent_stops(bench: Bench) -> None:
     assert not bench.keyfob_home.exists()
 
 
-def test_what_cannot_be_deleted_is_named_and_the_rest_is_gone(bench: Bench, session: DesktopSession) -> None:
+def test_s110_what_cannot_be_deleted_is_named_and_the_rest_is_gone(
+    bench: Bench, session: DesktopSession
+) -> None:
     """A tool's file that somebody else changed to something that cannot be written: the home's folders
     stay, so that it can be run again.
     """

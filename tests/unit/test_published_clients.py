@@ -94,7 +94,7 @@ def test_a_preset_with_an_id_needs_no_app_of_its_users(tmp_path: Path) -> None:
     assert caught.value.code == "client_missing"
 
 
-def test_a_persons_own_client_id_wins(tmp_path: Path) -> None:
+def test_s111_a_persons_own_client_id_wins(tmp_path: Path) -> None:
     engine = engine_with(tmp_path, FILE)
     assert client_of(engine, "microsoft", "oauth", client_id="my-own") == "my-own"
     assert client_of(engine, "microsoft", "oauth") == "my-own"
@@ -181,7 +181,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("text", "said"), FAULTS)
-def test_a_fault_has_its_line_and_what_to_do(
+def test_s111_a_fault_has_its_line_and_what_to_do(
     presets: dict[str, Provider], tmp_path: Path, text: str, said: str
 ) -> None:
     found, faults = read_clients(text.encode(), presets)
