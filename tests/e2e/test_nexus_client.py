@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import keyfob
+from keyfob.nexus.api import PAUSE
 from keyfob.nexus.service import Nexus, NexusService
 from support.nexus_home import nexus_at
 from support.nexus_server import NexusServer
@@ -53,6 +55,27 @@ def test_who_it_is_and_what_is_left(aldis: NexusService, nexus: Nexus, server: N
     agent = server.site.asked[0].headers["user-agent"]
     assert agent.startswith(f"Keyfob/{keyfob.__version__} (")
     assert server.site.asked[0].headers["application-version"] == keyfob.__version__
+
+
+def test_of_a_sign_in_the_member_is_asked_for(tmp_path: Path, server: NexusServer) -> None:
+    server.site.members[2].roles = ("member", "supporter")
+    with nexus_at(tmp_path, server, oauth=True) as nexus:
+        brea = nexus.service("nexusmods/brea").profile()
+        assert (brea.name, brea.membership, brea.avatar) == (
+            "Brea", "Supporter", f"{server.cdn}/pictures/member-2.png",
+        )  # fmt: skip
+        del server.site.members[2]
+        # What Keyfob knows from the sign-in.
+        assert nexus.service("nexusmods/brea").known_profile().name == "Brea"
+
+
+def test_no_more_than_two_requests_a_second(tmp_path: Path, server: NexusServer) -> None:
+    assert PAUSE >= 0.5
+    with nexus_at(tmp_path, server, pause=0.3) as nexus:
+        service, began = nexus.service("nexusmods/aldis"), time.monotonic()
+        for _ in range(3):
+            service.profile()
+        assert 0.6 <= time.monotonic() - began < 5
 
 
 def test_limits_that_an_answer_does_not_name_are_unknown(aldis: NexusService, server: NexusServer) -> None:
@@ -145,8 +168,7 @@ def test_an_expired_token_is_replaced_once(tmp_path: Path, server: NexusServer) 
         ends = {token: (member, 0.0) for token, (member, _) in server.site.tokens.items()}
         server.site.tokens.update(ends)
         assert service.profile().name == "Aldis"
-        statuses = [each for each in server.site.paths() if each == "GET /v1/users/validate"]
-        assert len(statuses) == 3
+        assert server.site.paths() == ["POST /v2/graphql"] * 3  # the second one was refused
 
 
 def test_a_key_that_is_refused_is_a_reason_to_sign_in(aldis: NexusService, server: NexusServer) -> None:

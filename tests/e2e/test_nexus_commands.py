@@ -153,6 +153,23 @@ def test_a_free_member_is_told_to_use_the_button(home: NexusMachine, server: Nex
         assert text not in ran.err
 
 
+def test_s99_the_key_of_a_link_is_nowhere(home: NexusMachine, server: NexusServer) -> None:
+    """Neither in the log nor in what the command says or saves, also if the CDN refuses."""
+    home.connect(2)
+    link = server.site.nxm(2, SKYRIM, 13, 130)
+    server.site.cdn_life = -1  # what the API gives has ended already
+    ran = home.run("--verbose", "nexus", "open", link)
+    assert ran.code == 5
+    assert "The download link has expired" in ran.err
+    key = link.partition("key=")[2].partition("&")[0]
+    signatures = {each.path.partition("md5=")[2][:32] for each in server.site.asked if each.host == "cdn"}
+    assert signatures
+    files = [path for path in home.root.rglob("*") if path.is_file()]
+    for secret in (key, *signatures):
+        assert secret not in ran.out + ran.err
+        assert [path for path in files if secret.encode() in path.read_bytes()] == []
+
+
 def test_a_command_that_is_killed_goes_on_where_it_was(home: NexusMachine, server: NexusServer) -> None:
     home.connect()
     server.site.cdn_rate = 500_000

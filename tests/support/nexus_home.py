@@ -35,6 +35,7 @@ class Member:
                 "label": each.name.lower(),
                 "name": each.name,
                 "subject": str(each.id),
+                "method": "oauth" if self.oauth else "api_key",
                 "plan": "premium" if each.is_premium else "free",
                 "hosts": [urlsplit(self.server.base).netloc],
             }
@@ -68,12 +69,12 @@ class Member:
 
 
 @contextmanager
-def nexus_at(folder: Path, server: NexusServer, *, oauth: bool = False) -> Iterator[Nexus]:
+def nexus_at(folder: Path, server: NexusServer, *, oauth: bool = False, pause: float = 0) -> Iterator[Nexus]:
     """The services over the server, with nothing on disk yet and without pauses between requests."""
     before = tokens.ask(Member(server, oauth=oauth))
     for name in ("state", "data", "run"):
         (folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
-    nexus = Nexus(folder / "state", folder / "data", {"KEYFOB_HOME": str(folder)}, pause=0)
+    nexus = Nexus(folder / "state", folder / "data", {"KEYFOB_HOME": str(folder)}, pause=pause)
     try:
         yield nexus
     finally:

@@ -97,6 +97,7 @@ def test_the_key_that_the_api_echoes_is_left() -> None:
 def test_nothing_that_the_api_sends_breaks_the_reader(value: Any, row: dict[str, Any]) -> None:
     list(reading.objects(value))
     reading.profile(value)
+    reading.member(value)
     reading.mod_files(value)
     for each in reading.objects([row, value]):
         reading.mod(each, "skyrim", adult_pictures=True)

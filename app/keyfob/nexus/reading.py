@@ -134,6 +134,22 @@ def profile(answer: Json) -> Profile | None:
     )
 
 
+def member(answer: Json) -> Profile | None:
+    """A `user` of the v2 API; None if it is nobody."""
+    if not isinstance(answer, dict) or (number_of := number(answer.get("memberId"))) is None:
+        return None
+    roles = answer.get("membershipRoles")
+    named = {each for each in roles if isinstance(each, str)} if isinstance(roles, list) else set()
+    premium = bool(named & {"premium", "lifetimepremium"})
+    return Profile(
+        name=text(answer.get("name")) or f"Member {number_of}",
+        member_id=number_of,
+        avatar=address(answer.get("avatar")),
+        membership="Premium" if premium else "Supporter" if "supporter" in named else "Free",
+        is_premium=premium,
+    )
+
+
 def game(answer: Mapping[str, Any]) -> Game | None:
     """A game of `games`; None without a domain."""
     domain = answer.get("domain_name")

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import keyfob
-from keyfob.core.errors import KeyfobError, NotFound, SettingWrong, Transient, Usage
+from keyfob.core.errors import KeyfobError, NotFound, PeerFault, SettingWrong, Transient, Usage
 from keyfob.core.hosts import is_loopback
 from keyfob.nexus.addresses import NxmLink, mod_address, nxm_link
 from keyfob.nexus.api import PAUSE, Api, ApiRefused
@@ -168,12 +168,16 @@ class NexusService:
     # --- who it is ------------------------------------------------------------------------------------------
 
     def profile(self) -> Profile:
-        """Name, picture and membership, asked now."""
+        """Name, picture and membership, asked now. A key is asked whose it is; tokens say that themselves, so
+        the member is asked for, as the vendor's own programs do.
+        """
+        known = self.known_profile()
+        if self._row.get("method") != "oauth" or not known.member_id:
+            return self.site.profile() or known
         try:
-            found = self.site.profile()
-        except ApiRefused:
-            found = None
-        return found or self.known_profile()
+            return self.site.member(known.member_id) or known
+        except (ApiRefused, PeerFault):  # the v2 API may change without notice
+            return known
 
     def known_profile(self) -> Profile:
         """What Keyfob knows of the account without asking: from when it was signed in or renewed last."""

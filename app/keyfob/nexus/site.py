@@ -21,6 +21,7 @@ from keyfob.nexus.reading import ModFile, ModFiles
 DAY, FIVE_MINUTES = 86_400.0, 300.0  # seconds
 GAMES = "games"  # the key of what is kept: the same list for every account
 PAGE = 80  # mods a GraphQL query returns at most
+MEMBER = "query ($id: Int!) { user(id: $id) { name avatar memberId membershipRoles } }"
 MODS = """query ($ids: [CompositeDomainWithIdInput!]!, $count: Int) {
   legacyModsByDomain(ids: $ids, count: $count) {
     nodes {
@@ -64,6 +65,10 @@ class Site:
     def profile(self) -> Profile | None:
         """Who the account is, asked each time. None if the answer names nobody."""
         return reading.profile(self.api.get("/v1/users/validate"))
+
+    def member(self, member_id: int) -> Profile | None:
+        """A member by number, as the v2 API knows them, asked each time. None if there is no such member."""
+        return reading.member(self.api.graphql(MEMBER, {"id": member_id}).get("user"))
 
     def games(self) -> list[Game]:
         """All games of the site, by name."""
