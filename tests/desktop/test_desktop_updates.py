@@ -274,6 +274,38 @@ def test_without_a_network_the_page_says_when_it_checked_last(
     assert row.accessibleDescription().endswith("Does what I need")
 
 
+def test_an_update_during_a_check_is_not_forgotten(
+    updates: ToolsAndUpdates, shop: Shop, qtbot: QtBot
+) -> None:
+    shop.offer("one", "1.4.0")
+    shop.offer("two", "1.4.0")
+    shop.have("one", "1.3.2")
+    shop.have("two", "1.3.2")
+    opened(updates, qtbot)
+    shop.server.hold = threading.Event()  # the check saw the old copy, and waits for the second list
+    updates.page.check_button.click()
+    qtbot.waitUntil(lambda: shop.server.holding)
+    button(updates, "one").click()
+    qtbot.waitUntil(lambda: row_of(updates, "one").accessibleDescription().startswith("installed 1.4.0"))
+    shop.server.hold.set()
+    idle(updates, qtbot)
+    assert row_of(updates, "one").accessibleDescription().startswith("installed 1.4.0")
+    assert button(updates, "two").text() == "Update to v1.4.0"
+
+
+def test_a_source_that_fails_is_not_asked_again_for_a_day(
+    updates: ToolsAndUpdates, shop: Shop, qtbot: QtBot
+) -> None:
+    shop.offer("one", "1.4.0")
+    shop.have("one", "1.3.2")
+    shop.server.failing["/repos/"] = 503
+    opened(updates, qtbot)
+    asked = len(shop.server.asked)
+    assert asked
+    opened(updates, qtbot)
+    assert len(shop.server.asked) == asked
+
+
 def test_settings_have_the_switch_and_check_now(
     updates: ToolsAndUpdates, controller: AppController, engine: Engine, shop: Shop, qtbot: QtBot
 ) -> None:

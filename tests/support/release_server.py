@@ -37,6 +37,8 @@ class ReleaseServer:
         self.failing: dict[str, int] = {}
         self.lists: dict[str, list[dict[str, object]]] = {}
         self.gate: threading.Event | None = None  # half of a large download waits for it
+        self.hold: threading.Event | None = None  # the list of a repository called two waits for it
+        self.holding = False
         self.cuts = 0  # downloads that break off in the middle
         self.tokens: list[str] = []  # what came in Authorization
         self._server = RawServer(self._serve)
@@ -115,6 +117,9 @@ class ReleaseServer:
             answer(404, b"{}", {"Content-Type": "application/json"})(talk)
 
     def _list(self, talk: Talk, path: str) -> None:
+        if self.hold is not None and "/two/" in path:
+            self.holding = True
+            self.hold.wait(20)
         parts = path.split("/")
         entries = self.lists.get("/".join(parts[2:4]), [])
         final = [each for each in entries if not each["prerelease"]]

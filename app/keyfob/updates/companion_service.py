@@ -131,13 +131,20 @@ class Companions:
         except KeyfobError as error:
             if error.code == "cancelled":
                 raise
-            return Found(before.newest, before.checked_at, error)
-        return Found(release.newest, self._clock(), None)
+            return Found(before.newest, before.checked_at, error, self._clock())
+        now = self._clock()
+        return Found(release.newest, now, None, now)
 
     def _standing(self, tool: Companion, copy: Installed | None, found: Found) -> Standing:
-        state = _state(copy, found.newest)
         return Standing(
-            tool, state, copy, found.newest, found.checked_at, self._can_install(tool, copy), found.problem
+            tool,
+            _state(copy, found.newest),
+            copy,
+            found.newest,
+            found.checked_at,
+            self._can_install(tool, copy),
+            found.problem,
+            found.tried_at,
         )
 
     def _can_install(self, tool: Companion, copy: Installed | None) -> bool:
@@ -206,7 +213,8 @@ class Companions:
             raise _not_installable(tool)
 
     def _keep(self, tool: Companion, release: Release) -> None:
-        self._state.keep({tool.id: Found(release.newest, self._clock(), None)})
+        now = self._clock()
+        self._state.keep({tool.id: Found(release.newest, now, None, now)})
 
     def _fetch(
         self,

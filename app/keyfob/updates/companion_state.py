@@ -31,6 +31,7 @@ class Found:
     newest: Newest | None = None
     checked_at: datetime | None = None
     problem: KeyfobError | None = None
+    tried_at: datetime | None = None
 
 
 class CompanionState:
@@ -63,6 +64,7 @@ def _entry(found: Found) -> dict[str, Any]:
     return {
         "newest": asdict(found.newest) if found.newest is not None else None,
         "checked_at": found.checked_at.isoformat() if found.checked_at is not None else None,
+        "tried_at": found.tried_at.isoformat() if found.tried_at is not None else None,
         "problem": {"code": problem.code, "message": problem.message, "advice": problem.advice}
         if problem is not None
         else None,
@@ -72,7 +74,8 @@ def _entry(found: Found) -> dict[str, Any]:
 def _found(entry: Any) -> Found:  # noqa: ANN401  (JSON)
     """Raises ValueError, KeyError, TypeError."""
     newest, at, problem = entry["newest"], entry["checked_at"], entry["problem"]
-    found = Found()
+    tried = entry.get("tried_at")
+    found = Found(tried_at=None if tried is None else datetime.fromisoformat(tried).astimezone(UTC))
     if newest is not None:
         found = replace(found, newest=Newest(**{name: str(value) for name, value in newest.items()}))
     if at is not None:

@@ -166,3 +166,4 @@ class Standing:
     checked_at: datetime | None = None
     installable: bool = False
     problem: KeyfobError | None = None
+    tried_at: datetime | None = None  # when its source was asked last, with success or without

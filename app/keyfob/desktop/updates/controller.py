@@ -233,7 +233,7 @@ class ToolsAndUpdates(QObject):
         """Whether some installed tool was not checked for a day."""
         limit = self._clock() - EVERY
         asked = [each for each in self.presenter.standings if each.installed is not None]
-        return any(each.checked_at is None or each.checked_at < limit for each in asked)
+        return any(each.tried_at is None or each.tried_at < limit for each in asked)
 
     # --- what the user asks ---------------------------------------------------------------------------------
 

@@ -59,6 +59,7 @@ class ToolsPresenter(QObject):
         self._works: dict[str, Work] = {}
         self._spoken: dict[str, int] = {}  # the last percentage that was said
         self._failures: dict[str, KeyfobError] = {}
+        self._fresh: dict[str, Standing] = {}  # updated while a look or a check goes on, which saw it before
         queued = Qt.ConnectionType.QueuedConnection
         self._progressed.connect(self._took_progress, queued)
         self._stepped.connect(self._took_step, queued)
@@ -161,7 +162,9 @@ class ToolsPresenter(QObject):
     # --- what came of it ------------------------------------------------------------------------------------
 
     def _took(self, looked: Looked) -> None:
-        self._busy, self._looked = False, looked
+        fresh, self._fresh = self._fresh, {}
+        found = tuple(fresh.get(each.companion.id, each) for each in looked.standings)
+        self._busy, self._looked = False, replace(looked, standings=found)
         self.publish()
         self._go_on()
 
@@ -217,6 +220,8 @@ class ToolsPresenter(QObject):
 
     def _updated(self, tool_id: str, standing: Standing) -> None:
         self._end(tool_id)
+        if self._busy:
+            self._fresh[tool_id] = standing
         if self._looked is not None:
             found = tuple(
                 standing if each.companion.id == tool_id else each for each in self._looked.standings
