@@ -108,6 +108,7 @@ def test_a_token_that_expires_on_the_way_is_renewed(home: NexusMachine, server: 
     home.connect(oauth=True)
     account = home.run("accounts", "--json").json["accounts"][0]
     assert (account["id"], account["method"], account["plan"]) == ("nexusmods/aldis", "oauth", "premium")
+    assert home.nexus("whoami", "--json").json["limits"]["daily_left"] == 19_999
     process = home.start("nexus", "download", f"{SKYRIM}/10", f"{SKYRIM}/13")
     # Between two requests of one command, the token ends before its time.
     until(lambda: any("/mods/10" in path for path in server.site.paths()))

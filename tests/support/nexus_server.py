@@ -102,12 +102,17 @@ class ApiHandler(BaseHTTPRequestHandler):
             member = None if path.startswith("/v3/") else member_of(self.site, headers)
             if member is None and path.startswith("/v1/"):
                 raise Refused(401, NO_KEY)
-            if member is not None:
+            if member is not None and path.startswith("/v1/"):  # limits of v2 are not documented
                 _spend(member)
             status, answer = 200, route(self.site, member, self.command, path, query, _json(body))
         except Refused as refused:
             status, answer = refused.status, refused.body
-        self._send(status, json.dumps(answer).encode(), "application/json", _limits(self.site, member))
+        self._send(
+            status,
+            json.dumps(answer).encode(),
+            "application/json",
+            _limits(self.site, member) if path.startswith("/v1/") else {},
+        )
 
     def _fault(self, path: str) -> bool:
         """What goes wrong with this request, if something does."""

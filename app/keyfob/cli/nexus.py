@@ -71,7 +71,7 @@ def whoami(session: Session, account: str | None) -> None:
     with nexus_of(session) as found:
         service = service_of(session, found, account)
         profile = session.finish(service.profile)
-        limits = service.limits
+        limits = session.finish(service.read_limits)
     if session.json:
         session.document({"account": service.account, **profile.to_json(), "limits": limits.to_json()})
         return

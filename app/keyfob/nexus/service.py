@@ -197,6 +197,12 @@ class NexusService:
         """What the last answer said of the requests that are left. Does not ask."""
         return self.site.api.limits
 
+    def read_limits(self) -> Limits:
+        """As `limits`, asked for if no answer has said it yet: not every call does."""
+        if self.limits == Limits():
+            self.site.tracked()
+        return self.limits
+
     # --- games ----------------------------------------------------------------------------------------------
 
     def games(self) -> list[Game]:
