@@ -17,7 +17,6 @@ _VERSION = re.compile(
 READ_UPDATES = (
     "from pathlib import Path as P; from keyfob.updates.source import read_source as r; r(P('resources'))"
 )
-CHECKS = {"updates/root.json": READ_UPDATES}
 _PLACES = {"pyproject.toml": r'^version = "(.*)"$', "app/keyfob/__init__.py": r'^__version__ = "(.*)"$'}
 
 
@@ -31,16 +30,25 @@ def package_version(version: str) -> str:
     return re.sub(r"\.?(?=(a|b|rc|dev)[0-9])", "~", version, count=1)
 
 
-def take(target: Path) -> int:
-    """Copy the committed files to `target`. Returns the time of the last commit, in seconds since 1970, or
-    SOURCE_DATE_EPOCH if that is set.
+def last_commit() -> str:
+    """The commit that is built; empty if this is not a git checkout."""
+    if not (ROOT / ".git").exists():
+        return ""
+    if _git("status", "--porcelain"):
+        say("Note: only what is committed is built; this checkout has changes beside that.")
+    return _git("rev-parse", "HEAD")
+
+
+def take(commit: str, target: Path) -> int:
+    """Copy the files of a commit to `target`. Returns its time, in seconds since 1970, or SOURCE_DATE_EPOCH
+    if that is set.
     """
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     given = os.environ.get("SOURCE_DATE_EPOCH", "")
     if given and not given.isdecimal():
         stop("SOURCE_DATE_EPOCH is not a number of seconds. Unset it, or set it to one.", 2)
-    if not (ROOT / ".git").exists():
+    if not commit:
         if not given:
             stop(
                 "This is not a git checkout. Set SOURCE_DATE_EPOCH to the time of the release, in seconds.",
@@ -48,13 +56,11 @@ def take(target: Path) -> int:
             )
         _copy(target)
         return int(given)
-    if _git("status", "--porcelain"):
-        say("Note: only what is committed is built; this checkout has changes beside that.")
-    with subprocess.Popen(["git", "-C", str(ROOT), "archive", "HEAD"], stdout=subprocess.PIPE) as archive:
+    with subprocess.Popen(["git", "-C", str(ROOT), "archive", commit], stdout=subprocess.PIPE) as archive:
         subprocess.run(["tar", "-x", "-C", str(target)], stdin=archive.stdout, check=True)
     if archive.returncode != 0:
         stop("git cannot read the last commit. Check the checkout: git status")
-    return int(given or _git("log", "-1", "--format=%ct"))
+    return int(given or _git("log", "-1", "--format=%ct", commit))
 
 
 def _git(*arguments: str) -> str:
@@ -72,23 +78,25 @@ def _copy(target: Path) -> None:
         shutil.copy2(ROOT / name, target / name)
 
 
-def put(python: Path, source: Path, name: str, file: Path) -> None:
-    """Put a publisher's file into the copy of the source's resources, and check it as the app does."""
+def put(source: Path, name: str, file: Path) -> None:
+    """Put a publisher's file into the copy of the source's resources."""
     target = source / "resources" / name
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         shutil.copyfile(file, target)
     except OSError as error:
         stop(f"{file} cannot be read: {error.strerror}", 2)
-    check = CHECKS.get(name)
-    if check:
-        done = subprocess.run(
-            [str(python), "-c", check], cwd=source,
-            env={**os.environ, "PYTHONPATH": str(source / "app")},
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if done.returncode != 0:
-            stop(f"{file}: {done.stderr.strip().splitlines()[-1].partition(': ')[2]}", 2)
+
+
+def check_updates(python: Path, source: Path) -> None:
+    """End the program if the app could not read the update source that was put into it."""
+    done = subprocess.run(
+        [str(python), "-c", READ_UPDATES], cwd=source, env={**os.environ, "PYTHONPATH": str(source / "app")},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        reason = done.stderr.strip().splitlines()[-1].partition(": ")[2]
+        stop(f"{reason}. Check the files of --updates and --root (docs/updates.md).", 2)
 
 
 def version_of(source: Path) -> str:

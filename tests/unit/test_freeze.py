@@ -132,6 +132,22 @@ def test_another_version_is_written_into_the_copy_alone(tmp_path: Path) -> None:
     assert '__version__ = "0.2.0rc1"' in (tmp_path / "app" / "keyfob" / "__init__.py").read_text()
 
 
+def test_a_publishers_half_update_source_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "app").symlink_to(BUILD.parent / "app")
+    given = tmp_path / "given.toml"
+    given.write_text('metadata = "https://updates.example.org/metadata"\n')
+    source.put(tmp_path, "updates.toml", given)
+    with pytest.raises(SystemExit) as ended:
+        source.check_updates(Path(sys.executable), tmp_path)
+    assert ended.value.code == 2
+    assert "not all three" in capsys.readouterr().err
+    given.write_text('feed = "https://api.example.org/releases"\n')
+    source.put(tmp_path, "updates.toml", given)
+    source.check_updates(Path(sys.executable), tmp_path)
+
+
 def a_folder(place: Path, time: int) -> Path:
     """The same files each time, made at another time and in another order."""
     names = ["a.txt", "b/c.txt"] if time % 2 else ["b/c.txt", "a.txt"]
