@@ -48,6 +48,15 @@ def only(stage: Stage) -> QWidget:
     return dialog
 
 
+@scene("gallery-nexus")
+def nexus(stage: Stage) -> QWidget:
+    """The foot says what the account's page does besides."""
+    dialog = gallery(stage, demo=False)
+    dialog.gallery.search.setText("nexus")
+    dialog.resize(dialog.minimumSize())
+    return dialog
+
+
 @scene("gallery-hidden")
 def hidden(stage: Stage) -> QWidget:
     """The switch hides what matches."""

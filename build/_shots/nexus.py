@@ -343,3 +343,25 @@ def narrow_account(stage: Stage) -> QWidget:
     made = NexusScene(stage)
     made.tab("account")
     return narrow(made)
+
+
+def wide(made: NexusScene) -> QWidget:
+    theme = made.stage.theme
+    made.app.window.resize(theme.px(1200), theme.px(800))
+    made.stage.show(made.app.window)
+    made.stage.until(lambda: not operation.running())
+    return made.app.window
+
+
+@scene("nexus-wide-mods")
+def wide_mods(stage: Stage) -> QWidget:
+    made = NexusScene(stage, before=running)
+    made.tab("mods")
+    return wide(made)
+
+
+@scene("nexus-wide-trending")
+def wide_trending(stage: Stage) -> QWidget:
+    made = NexusScene(stage)
+    made.tab("trending")
+    return wide(made)

@@ -297,7 +297,10 @@ def test_the_way_that_works_at_once_is_chosen(own_app: None, dialog: ConnectDial
     page.search.setText("nexus")
     assert page.method.currentData() == "api_key"
     assert foot.what.text() == "Nexus Mods: paste an API key"
-    assert foot.lead.text() == "You create it on a page that Keyfob opens. No app needed."
+    assert foot.lead.text() == (
+        "You create it on a page that Keyfob opens. No app needed. "
+        "Keyfob then shows updates of your mods, and downloads them."
+    )
     page.method.setCurrentIndex(page.method.findData("oauth"))
     assert foot.what.text() == "Nexus Mods: sign in with your own app"
     assert foot.lead.text() == "First you register an app at Nexus Mods. Keyfob shows you each step."

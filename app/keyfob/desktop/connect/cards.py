@@ -4,7 +4,7 @@ are, in which order, and what each method takes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from keyfob.core.methods import METHOD_FACTS, Method, holds_key
@@ -83,6 +83,10 @@ def works_at_once(provider: Provider, method: Method, *, has_app: bool = False) 
     return not provider.policy.blocked and not provider.needs_own_app(method)
 
 
+# What the account's own page does besides keeping it signed in.
+GIVES: Mapping[str, str] = {"nexusmods": "Keyfob then shows updates of your mods, and downloads them."}
+
+
 def key_words(provider: Provider) -> tuple[str, str]:
     """What the provider calls its keys: on a tile and in a sentence."""
     token = provider.api_key is not None and provider.api_key.called == "token"
@@ -112,6 +116,8 @@ def _way(provider: Provider, method: Method, blocked: str, at_once: bool, has_ap
         action = "sign in with your own app"
         at = "your server" if fits_any(provider) else title
         lead = f"First you register an app at {at}. Keyfob shows you each step."
+    if at_once and provider.id in GIVES:
+        lead = f"{lead} {GIVES[provider.id]}"
     return Way(method, method_title(provider, method), action, lead)
 
 

@@ -31,7 +31,7 @@ class Mods(Part):
         px = theme.px
         self.game = GameChoice(theme)
         self.search = SearchField(theme, "Search your mods")
-        self.search.setPlaceholderText("Search your mods")
+        self.search.setPlaceholderText("Search mods")
         self.search.setFixedWidth(px(SEARCH))
         self.search.textChanged.connect(self.searched)
         self.add = IconButton(theme, "plus", "Add a mod…")
