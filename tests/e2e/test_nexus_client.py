@@ -12,6 +12,7 @@ import pytest
 
 import keyfob
 from keyfob.nexus.api import PAUSE
+from keyfob.nexus.reading import ModFiles
 from keyfob.nexus.service import Nexus, NexusService
 from support.nexus_home import nexus_at
 from support.nexus_server import NexusServer
@@ -249,6 +250,26 @@ def test_a_mod_that_is_hidden_or_removed_keeps_its_name(aldis: NexusService, ser
     server.site.mod(SKYRIM, 10).status = "published"
     aldis.mods(fresh=True)
     assert next(each for each in aldis.check() if each.mod.mod_id == 10).state == "update"
+
+
+def test_what_is_installed_during_a_check_is_not_taken_for_old(
+    aldis: NexusService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aldis.add_mod(f"{SKYRIM}/10", version="1.8.0")
+    files = aldis.site.files
+
+    def slow(game: str, mod_id: int, *, fresh: bool = False) -> ModFiles:
+        found = files(game, mod_id, fresh=fresh)
+        if mod_id == 10:
+            aldis.set_installed(game, mod_id, version="1.9.2")
+        return found
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(aldis.site, "files", slow)
+        state = next(each for each in aldis.check() if each.mod.mod_id == 10)
+    assert (state.state, state.installed_version) == ("unknown", "1.9.2")
+    state = next(each for each in aldis.check() if each.mod.mod_id == 10)
+    assert (state.state, state.installed_version) == ("current", "1.9.2")
 
 
 def test_adult_content_is_hidden_unless_chosen(aldis: NexusService, server: NexusServer) -> None:

@@ -162,18 +162,18 @@ class Mods:
         checked = library.games[domain].checked_at if domain in library.games else None
         period = period_for(timedelta(seconds=max(0.0, now - checked)) if checked is not None else None)
         changes = {each.mod_id: each.files_at for each in self._site.updated(domain, period or "1m")}
-        found: dict[Key, Found] = {}
+        found: dict[Key, tuple[Found, Entry]] = {}
         try:
             for key, entry in library.mods.items():
                 if key[0] != domain:
                     continue
                 report(done, total)
                 if _is_due(entry, changes.get(key[1]), period):
-                    found[key] = self._ask(key, entry)
+                    found[key] = self._ask(key, entry), entry
                     if len(found) >= SAVED_AT:
                         self._save(found, now)
                 elif not entry.mod.available:
-                    found[key] = Found("hidden")
+                    found[key] = Found("hidden"), entry
                 done += 1
         finally:
             self._save(found, now)
@@ -195,8 +195,8 @@ class Mods:
         # A tracked mod with newer files than when it came into the list.
         return Found("update" if found.file else "choose", found.file)
 
-    def _save(self, found: dict[Key, Found], now: float) -> None:
-        """Write down what was found, and empty `found`."""
+    def _save(self, found: dict[Key, tuple[Found, Entry]], now: float) -> None:
+        """Write down what was found for each entry, and empty `found`."""
         kept = dict(found)
         found.clear()
         if kept:
@@ -204,7 +204,7 @@ class Mods:
                 lambda before: replace(
                     before,
                     mods={
-                        key: _after(entry, kept[key], now) if key in kept else entry
+                        key: _after(entry, *kept[key], now) if key in kept else entry
                         for key, entry in before.mods.items()
                     },
                 )
@@ -221,7 +221,12 @@ def _is_due(entry: Entry, changed_at: int | None, period: Period | None) -> bool
     return changed_at is not None and changed_at > (since or 0.0) - SPARE.total_seconds()
 
 
-def _after(entry: Entry, found: Found, now: float) -> Entry:
+def _after(entry: Entry, found: Found, asked: Entry, now: float) -> Entry:
+    """`asked`: as the entry was when the site was asked. A file that was installed since is newer than what
+    was found.
+    """
+    if (entry.file_id, entry.version) != (asked.file_id, asked.version):
+        return replace(entry, asked_at=None)
     installed = found.installed
     return replace(
         entry,
