@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from keyfob.agent.consent import LAUNCHER, OURS, NamedApps, program_at, script_of
+from keyfob.agent.consent import LAUNCHER, OURS, NamedApps, is_own_command, program_at, script_of
 from keyfob.agent.endpoints import Peer
 from keyfob.core.consent import Program, Question, Reply
 from keyfob.core.errors import KeyfobError, NotFound, SettingWrong, Transient
@@ -548,3 +548,29 @@ class TestProcesses:
             process.wait()
         assert program_at(process.pid) == Program("")
         assert program_at(None).name == "an unknown program"
+
+
+def test_the_versions_of_one_bundle_are_one_installation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an update, the commands are of the new version while the agent may still be the old one."""
+    for version in ("1.0", "2.0"):
+        folder = tmp_path / "versions" / version
+        (folder / "bin").mkdir(parents=True)
+        for name in ("keyfob", "bin/keyfob-token", "other"):
+            (folder / name).write_text("")
+    other = tmp_path / "elsewhere" / "2.0" / "keyfob"
+    other.parent.mkdir(parents=True)
+    other.write_text("")
+    monkeypatch.setattr("sys.frozen", True, raising=False)
+    monkeypatch.setattr("sys.executable", str(tmp_path / "versions" / "1.0" / "keyfob"))
+    for version in ("1.0", "2.0"):
+        folder = tmp_path / "versions" / version
+        assert is_own_command(Program(str(folder / "keyfob")), [])
+        assert is_own_command(Program(str(folder / "bin" / "keyfob-token")), [])
+        assert not is_own_command(Program(str(folder / "other")), [])
+    assert not is_own_command(Program(str(other)), [])
+    # Another package than a bundle knows its own folder alone.
+    monkeypatch.setattr("sys.executable", str(other))
+    assert is_own_command(Program(str(other)), [])
+    assert not is_own_command(Program(str(tmp_path / "versions" / "1.0" / "keyfob")), [])

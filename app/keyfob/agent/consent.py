@@ -129,10 +129,13 @@ def _interpreter_of(file: str) -> str | None:
 def is_own_command(program: Program, words: list[str]) -> bool:
     """Whether this is a command of this very installation: by its files, not by its name."""
     if getattr(sys, "frozen", False):
-        # The native launcher is in bin/ of the frozen app's folder.
         app = Path(os.path.realpath(sys.executable))
-        launcher = app.parent / "bin" / "keyfob-token"
-        return os.path.realpath(program.executable) in (str(app), str(launcher))
+        # A bundle that was updated has its versions side by side, and each may ask the other.
+        versions = app.parent.parent
+        folders = versions.iterdir() if versions.name == "versions" else [app.parent]
+        # The native launcher is in bin/ of the frozen app's folder.
+        commands = [each / name for each in folders for name in (app.name, "bin/keyfob-token")]
+        return Path(os.path.realpath(program.executable)) in commands
     if program.script is None:  # the native launcher of a distribution
         return os.path.realpath(program.executable) in _own_scripts()
     if os.path.realpath(program.executable) != os.path.realpath(sys.executable):
