@@ -246,6 +246,20 @@ def test_a_link_that_does_not_do_is_said_in_words(world: World, link: str, words
     assert "abc" not in world.note()
 
 
+def test_a_link_without_an_account_says_to_connect_one(
+    world: World, qtbot: QtBot, tmp_path: Path, theme: Theme
+) -> None:
+    (tmp_path / "bare").mkdir()
+    views = [each for each in sample_views() if each.provider == "github"]
+    engine = sample_engine(tmp_path / "bare", views)
+    world.app = make_app(theme, lambda: engine, nexus=lambda _: world.nexus)
+    world.apps.append(world.app)
+    world.app.links.arrived(world.site.nxm(1, SKYRIM, 10, 103))  # before anything is read
+    world.app.begin()
+    world.wait(lambda: is_loaded(world.app))
+    world.wait(lambda: "connect your account of Nexus Mods" in world.note())
+
+
 def test_trending_hides_adult_mods_tracks_and_opens_pages(world: World) -> None:
     world.has((10, "1.8.0"))
     page = world.start()
@@ -460,6 +474,27 @@ def test_an_account_that_goes_while_it_is_read_harms_nothing(
     gate.set()
     world.wait(lambda: not operation.running())
     assert not page.isVisible()
+
+
+def test_quitting_while_the_site_is_asked_ends_well(
+    world: World, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    world.has((10, "1.8.0"))
+    world.start()
+    gate, asked = threading.Event(), threading.Event()
+    profile = NexusService.profile
+
+    def late(service: NexusService) -> Any:
+        asked.set()
+        gate.wait(10)
+        return profile(service)
+
+    monkeypatch.setattr(NexusService, "profile", late)
+    world.account.presenter.load(again=True)
+    world.wait(asked.is_set)
+    threading.Timer(0.3, gate.set).start()
+    quit_app(world.app, qtbot)
+    world.ended()
 
 
 def test_signed_out_the_note_signs_in(world: World) -> None:

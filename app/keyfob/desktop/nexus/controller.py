@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from keyfob.nexus.service import Nexus
 
 PROVIDER = "nexusmods"
+NO_ACCOUNT = "To download this file, connect your account of Nexus Mods."
 GAME = "window.nexus_game"  # in the store: the game that was shown last
 
 
@@ -75,7 +76,8 @@ class NexusMods(QObject):
         self._nexus: Nexus | None = None
         self.accounts: dict[str, OneAccount] = {}  # by key
         self._shown: str | None = None  # the account whose page is shown
-        self._links: list[str] = []  # that came before there was an account
+        self._links: list[str] = []  # that came before an account was there
+        self._known = False  # whether there is one
         self._closed = False
         self._link_opened.connect(self._arrived, Qt.ConnectionType.QueuedConnection)
 
@@ -100,8 +102,8 @@ class NexusMods(QObject):
             self._show(detail, ours[detail.key], leads=model.lead is None)
         else:
             self._put_away()
-        if ours or self._links:
-            self._open_links()
+        self._known = True
+        self._open_links()
 
     def _made(self, view: AccountView) -> OneAccount:
         from keyfob.desktop.nexus.actions import NexusActions
@@ -173,6 +175,7 @@ class NexusMods(QObject):
         return None if service is None else service.picture(address)
 
     def _changed(self, account: OneAccount, page: NexusPage) -> None:
+        self._open_links()
         if account.key == self._shown and self.page is not None:
             self.page.show_page(page)
 
@@ -221,9 +224,12 @@ class NexusMods(QObject):
 
     def _open_links(self) -> None:
         ready = [each for each in self.accounts.values() if each.presenter.service is not None]
-        if not self.accounts or not ready:
+        if not self._links or not self._known or (self.accounts and not ready):
             return
         waiting, self._links = self._links, []
+        if not ready:
+            self.said.emit(NO_ACCOUNT, False)
+            return
         for link in waiting:
             ready[0].actions.open_link(link)
 

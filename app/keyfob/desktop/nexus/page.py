@@ -33,6 +33,7 @@ class Page(QWidget):
         super().__init__()
         px = theme.px
         self.setObjectName("detail")
+        self._known = False  # where downloads go
         self.header, self.tabs = Header(theme), Tabs(theme)
         self.mods = Mods(theme, pictures)
         self.trending = Trending(theme, pictures)
@@ -85,8 +86,6 @@ class Page(QWidget):
         self.folder.show_text(page.folder)
         self._known = bool(page.folder)
         self.foot.setVisible(self._known and self.current != "account")
-
-    _known = False
 
     def _chosen(self, name: TabName) -> None:
         part = self._parts.get(name)

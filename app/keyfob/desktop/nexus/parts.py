@@ -12,6 +12,8 @@ from keyfob.desktop.shared.widgets import Choice, Picture, Scroller, button, lab
 
 GREY_AFTER = 200  # milliseconds that an answer may take before grey rows say that it is waited for
 GREY_ROWS = 5
+WIDEST = 880  # designed pixels of the content
+EDGE = 30  # designed pixels at its sides
 
 
 class NoteCard(QFrame):
@@ -201,10 +203,6 @@ class GameChoice(Choice):
 
     def _activated(self, number: int) -> None:
         self.picked.emit(str(self.itemData(number)))
-
-
-WIDEST = 880  # designed pixels of the content
-EDGE = 30  # designed pixels at its sides
 
 
 def column(theme: Theme, top: int, bottom: int) -> tuple[QWidget, QVBoxLayout]:
