@@ -43,9 +43,10 @@ CALLS = {
     "import": "import --help",
     "completion": "completion bash",
     "demo": "demo --help",
+    "serve": "serve --help",  # it would serve
 }
 FULL = "keyfob: The output cannot be written: No space left on device. Write it to another file or disk.\n"
-REFUSED = ("connect", "reconnect", "disconnect", "remove", "nosuchverb")
+REFUSED = ("connect", "reconnect", "disconnect", "remove", "window", "nosuchverb")
 SILENT = ("exec",)  # prints nothing of its own
 
 

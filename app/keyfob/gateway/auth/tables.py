@@ -161,9 +161,10 @@ def _engine(url: str) -> Engine:
         ) from None
     kind = parsed.get_backend_name()
     if kind == "postgresql":
-        return create_engine(
-            parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, hide_parameters=True
-        )
+        import psycopg
+
+        address = parsed.set(drivername="postgresql+psycopg")
+        return create_engine(address, module=psycopg, pool_pre_ping=True, hide_parameters=True)
     if kind == "sqlite":
         engine = create_engine(parsed, connect_args={"timeout": BUSY}, hide_parameters=True)
         event.listen(engine, "connect", _prepare_sqlite)
