@@ -330,6 +330,28 @@ def test_the_installed_version_is_said_by_the_user(world: World) -> None:
     world.wait(lambda: (mark := world.row(MAPS).mark) is not None and mark.text == "Up to date")
 
 
+def test_the_site_is_asked_only_when_the_page_is_seen(world: World, theme: Theme, qtbot: QtBot) -> None:
+    world.has((10, "1.8.0"))
+    views = sorted(sample_views(), key=lambda view: view.provider != "github")
+    (world.folder / "other").mkdir()
+    engine = sample_engine(
+        world.folder / "other", [v for v in views if v.provider in ("github", "nexusmods")]
+    )
+    world.app = make_app(theme, lambda: engine, nexus=lambda _: world.nexus)
+    world.apps.append(world.app)
+    asked = len(world.site.paths())
+    world.app.begin()
+    world.wait(lambda: is_loaded(world.app))
+    assert world.app.running is not None
+    assert world.app.running.presenter.model.rows[0].id.startswith("github/")  # is selected
+    (account,) = world.app.running.nexus.accounts.values()
+    world.wait(lambda: account.presenter.service is not None and not operation.running())
+    assert len(world.site.paths()) == asked
+    choose(world.app, "nexusmods", qtbot)
+    world.wait(lambda: len(world.site.paths()) > asked)
+    world.settle()
+
+
 def test_f5_asks_again(world: World, qtbot: QtBot) -> None:
     world.has((10, "1.8.0"))
     page = world.start()

@@ -126,6 +126,7 @@ class NexusMods(QObject):
         made = OneAccount(view.key, view.id, presenter, actions)
         presenter.changed.connect(lambda page: self._changed(made, page))
         presenter.spoken.connect(self._speak)
+        presenter.begun.connect(self._refresh)
         actions.said.connect(self.said)
         actions.game_chosen.connect(self._remember)
         actions.page_asked.connect(self._browse)
@@ -192,7 +193,7 @@ class NexusMods(QObject):
         account = self.current
         if account is None or self.page is None or not self.page.isVisible():
             return
-        if self.page.current in ("mods", "trending"):
+        if self.page.current != "account":
             account.presenter.load()
         if self.page.current == "trending":
             account.presenter.load_popular()

@@ -55,6 +55,7 @@ class NexusPresenter(QObject):
 
     changed = Signal(object)  # NexusPage
     spoken = Signal(str)  # for screen readers
+    begun = Signal()  # what this computer knows is shown
 
     _stirred = Signal()  # a download has changed; from any thread
     _counted = Signal()  # mods were checked; from any thread
@@ -154,7 +155,7 @@ class NexusPresenter(QObject):
     # --- reading --------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Show what is known, then ask the site. Once."""
+        """Show what is known, without asking the site, and go on with downloads. Once."""
         self.change(loading_mods=True)
         self.run(self._begin, self._begun, self._not_begun)
 
@@ -183,7 +184,7 @@ class NexusPresenter(QObject):
             loading_mods=False,
         )
         self.look()
-        self.load()
+        self.begun.emit()
 
     def _not_begun(self, error: KeyfobError) -> None:
         self.change(loading_mods=False, mods_problem=error)
