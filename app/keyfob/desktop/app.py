@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -218,7 +218,7 @@ def run(
 
 
 def _application() -> QApplication:
-    """Qt's application. Without a screen Qt aborts the process; that ends here with a message and exit 2."""
+    """Qt's application. Without a screen Qt aborts the process; that ends here with a message and exit 8."""
     said: list[str] = []
 
     def hear(kind: QtMsgType, _: object, message: str) -> None:
@@ -228,7 +228,8 @@ def _application() -> QApplication:
         # If there should be a screen, Qt's own words say what is wrong with it or which library is missing.
         named = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
         lines = [*(plain(each, 500) for each in said if named), f"keyfob: {NO_SCREEN}", ""]
-        os.write(2, "\n".join(lines).encode())
+        with suppress(OSError):  # a full disk must not let Qt abort
+            os.write(2, "\n".join(lines).encode())
         os._exit(NO_SCREEN_EXIT)
 
     before = qInstallMessageHandler(hear)
