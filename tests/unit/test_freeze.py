@@ -45,8 +45,10 @@ def test_keyfob_needs_none_of_the_modules_that_are_left_out() -> None:
         [sys.executable, "-c", IMPORT_ALL, ",".join(parts.EXCLUDED_MODULES)], capture_output=True, text=True,
         timeout=100, env={**os.environ, "QT_QPA_PLATFORM": "offscreen"}, check=True,
     )  # fmt: skip
-    # Classes for libraries that a Python program brings; no program imports the frozen app's modules.
-    assert done.stdout.splitlines() == [
+    # Classes for libraries that a Python program brings; no program imports the frozen app's modules. The
+    # gateway is for servers, which install it with pip; its commands say so in the frozen app.
+    missing = [line for line in done.stdout.splitlines() if not line.startswith("keyfob.gateway.proxy.")]
+    assert missing == [
         "keyfob.client.aiohttp_auth aiohttp",
         "keyfob.client.httpx2_auth httpx2",
         "keyfob.client.requests_auth requests",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -39,6 +40,11 @@ def packages() -> None:
     """Raises SettingWrong if the gateway's packages are not installed."""
     for name in ("sqlalchemy", "alembic", "aiohttp", "prometheus_client"):
         if find_spec(name) is None:
+            if getattr(sys, "frozen", False):
+                raise SettingWrong(
+                    "This package does not contain the gateway",
+                    remedy="Install it beside, in an environment for Python: pipx install 'keyfob[gateway]'",
+                )
             raise SettingWrong(
                 "The gateway's packages are not installed", remedy="Run: pip install 'keyfob[gateway]'"
             )
