@@ -11,6 +11,7 @@ from _shots.nexus_stage import ALDIS, SKYRIM, NexusScene, site
 from _shots.registry import scene
 from _shots.stage import NEXUS
 from keyfob.core.errors import SettingWrong
+from keyfob.desktop.nexus.game_dialog import GameDialog
 from keyfob.desktop.nexus.presenter import shown_links
 from keyfob.desktop.shared import operation
 from keyfob.desktop.shared.confirm import Ask
@@ -294,6 +295,18 @@ def add(stage: Stage) -> QWidget:
     dialog.field.setText("https://example.org/mods/1")
     dialog.deed.click()
     stage.until(lambda: not dialog.problem.isHidden())
+    return dialog
+
+
+@scene("nexus-game")
+def game(stage: Stage) -> QWidget:
+    made = NexusScene(stage)
+    made.tab("trending")
+    dialogs(made).ask_for_game()
+    stage.until(lambda: isinstance(dialogs(made).dialog, GameDialog))
+    dialog = dialogs(made).dialog
+    assert isinstance(dialog, GameDialog)
+    dialog.search.setText("e")
     return dialog
 
 

@@ -15,6 +15,7 @@ from pytestqt.qtbot import QtBot
 
 from keyfob.desktop.controller import AppController
 from keyfob.desktop.nexus.controller import OneAccount
+from keyfob.desktop.nexus.game_dialog import GameDialog
 from keyfob.desktop.nexus.models import Row
 from keyfob.desktop.nexus.page import Page
 from keyfob.desktop.shared import operation
@@ -389,6 +390,25 @@ def test_search_and_games(world: World) -> None:
     page.mods.search.setText("harbour")
     assert page.mods.empty.isVisible()
     world.wait(lambda: str(world.folder / "mods") in page.folder.full())
+
+
+def test_a_game_without_mods_is_chosen_for_what_is_popular_there(world: World, qtbot: QtBot) -> None:
+    world.has()
+    page = world.start()
+    page.tabs.choose("trending")
+    assert page.trending.empty.isVisible()
+    page.trending.empty.button.click()
+    world.wait(lambda: isinstance(world.dialog, GameDialog))
+    dialog = world.dialog
+    assert not dialog.choose.isEnabled()
+    dialog.search.setText("elden")
+    qtbot.keyClick(dialog.search, Qt.Key.Key_Return)
+    world.wait(lambda: [each.title for each in page.trending.list.rows] == ["Grace Map"])
+    assert page.trending.game.currentText() == "Elden Ring"
+    page.trending.game.activated.emit(page.trending.game.count() - 1)  # Another game…
+    world.wait(lambda: isinstance(world.dialog, GameDialog))
+    assert page.trending.game.currentText() == "Elden Ring"
+    world.dialog.reject()
 
 
 def test_the_folder_is_chosen(world: World) -> None:

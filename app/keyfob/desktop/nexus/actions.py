@@ -5,7 +5,7 @@ One QObject on the GUI thread for each account.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from keyfob.desktop.nexus.models import ListName, ModDetails
 from keyfob.desktop.nexus.presenter import NexusPresenter, shown_links
 from keyfob.desktop.shared import remedies
 from keyfob.nexus.link_state import LinkState
-from keyfob.nexus.models import DownloadItem, Mod, ModState
+from keyfob.nexus.models import DownloadItem, Game, Mod, ModState
 from keyfob.nexus.service import NexusService
 
 
@@ -165,6 +165,23 @@ class NexusActions(QObject):
         self.game_chosen.emit(domain)
         if trending:
             self._presenter.load_popular()
+
+    def all_games(self, done: Callable[[Sequence[Game]], None]) -> None:
+        """Ask for all games of the site."""
+        self._do(lambda service: service.all_games(), done)
+
+    def add_game(self, domain: str, *, trending: bool) -> None:
+        """Put a game of the site among the user's, and show it."""
+
+        def work(service: NexusService) -> tuple[Game, ...]:
+            service.choose_game(domain)
+            return tuple(service.games())
+
+        def done(games: tuple[Game, ...]) -> None:
+            self._presenter.change(games=games)
+            self.choose_game(domain, trending=trending)
+
+        self._do(work, done)
 
     def choose_list(self, which: ListName) -> None:
         """Show another of the site's lists."""

@@ -5,7 +5,7 @@ One QObject on the GUI thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QFileDialog
 
 from keyfob.desktop.nexus.add_dialog import add_dialog
 from keyfob.desktop.nexus.details import DetailsDialog
+from keyfob.desktop.nexus.game_dialog import GameDialog
 from keyfob.desktop.nexus.models import ListName
 from keyfob.desktop.nexus.page import Page
 from keyfob.desktop.nexus.pictures import Pictures
@@ -21,6 +22,7 @@ from keyfob.desktop.nexus.viewmodel import SIGN_IN
 from keyfob.desktop.shared.confirm import Ask, Confirm
 from keyfob.desktop.shared.dialog import ModalDialog
 from keyfob.desktop.shared.theme import Theme
+from keyfob.nexus.models import Game
 
 if TYPE_CHECKING:
     from keyfob.desktop.nexus.actions import NexusActions
@@ -49,6 +51,8 @@ class NexusDialogs(QObject):
             part.pressed.connect(self._press)
             part.details_asked.connect(self.show_details)
         mods.game.picked.connect(self._pick)
+        for choice in (mods.game, trending.game):
+            choice.other_asked.connect(self.ask_for_game)
         trending.game.picked.connect(self._pick)
         mods.searched.connect(self._search)
         mods.update_all_asked.connect(self._update_all)
@@ -117,6 +121,8 @@ class NexusDialogs(QObject):
             self.sign_in_asked.emit()
         elif action == "add":
             self.ask_for_mod()
+        elif action == "game":
+            self.ask_for_game()
         elif self._actions is not None:
             self._actions.act(action)
 
@@ -142,6 +148,23 @@ class NexusDialogs(QObject):
         actions.added.connect(dialog.accept)
         actions.not_added.connect(dialog.complain)
         self._open(dialog)
+
+    def ask_for_game(self) -> None:
+        """Ask which game of the site to show."""
+        actions = self._actions
+        if actions is None:
+            return
+
+        def listed(games: Sequence[Game]) -> None:
+            dialog = GameDialog(self._theme, games, self._page.window())
+            dialog.chosen.connect(self._add_game)
+            self._open(dialog)
+
+        actions.all_games(listed)
+
+    def _add_game(self, domain: str) -> None:
+        if self._actions is not None:
+            self._actions.add_game(domain, trending=self._page.current == "trending")
 
     def ask_for_version(self, key: str) -> None:
         """Ask which version of a mod is installed."""

@@ -12,6 +12,7 @@ from keyfob.desktop.shared.widgets import Choice, Picture, Scroller, button, lab
 
 GREY_AFTER = 200  # milliseconds that an answer may take before grey rows say that it is waited for
 GREY_ROWS = 5
+OTHER_GAME = "Another game…"
 WIDEST = 880  # designed pixels of the content
 EDGE = 30  # designed pixels at its sides
 
@@ -178,9 +179,10 @@ class GreyRows(QWidget):
 
 
 class GameChoice(Choice):
-    """Game: which game's mods are shown. `picked` has its domain."""
+    """Game: which game's mods are shown. `picked` has its domain; `other_asked`: one that is not listed."""
 
     picked = Signal(str)
+    other_asked = Signal()
 
     def __init__(self, theme: Theme) -> None:
         super().__init__(theme, "Game")
@@ -197,12 +199,18 @@ class GameChoice(Choice):
             self.clear()
             for domain, name in games.all:
                 self.addItem(name, domain)
+            self.addItem(OTHER_GAME, "")
         self._games = games
         self.setCurrentIndex(max(self.findData(games.chosen), 0))
         self.setVisible(bool(games.all))
 
     def _activated(self, number: int) -> None:
-        self.picked.emit(str(self.itemData(number)))
+        domain = str(self.itemData(number))
+        if domain:
+            self.picked.emit(domain)
+        else:
+            self.setCurrentIndex(max(self.findData(self._games.chosen), 0))
+            self.other_asked.emit()
 
 
 def column(theme: Theme, top: int, bottom: int) -> tuple[QWidget, QVBoxLayout]:

@@ -74,7 +74,7 @@ class Trending(Part):
         self.loaded.setText(part.loaded)
         self.loaded.setVisible(bool(part.loaded))
         self._tools.setVisible(known)
-        self.empty.show_empty(part.empty, leads=False)
+        self.empty.show_empty(part.empty, leads=leads and not self.note.primary)
         self.list.setVisible(bool(part.cards))
         self.list.show_rows(part.cards)
         self.grey.wait(part.waiting and not part.cards)

@@ -273,7 +273,7 @@ def _no_cards(detail: Detail, known: Known, found: Popular | None) -> Empty | No
     if not detail.connected:
         return _sign_in(detail)
     if known.games == ():
-        return Empty("No games yet", "Add a mod on the tab Mods. Its game then stands here.")
+        return Empty("No games yet", "Choose a game to see what is popular there.", "Choose a game…", "game")
     return None
 
 
