@@ -36,6 +36,7 @@ class Pictures:
         self._failed: dict[str, float] = {}
         self._guard = threading.Lock()
         self._client: httpx.Client | None = None
+        self._users = 0  # pictures that are being fetched
 
     def get(self, url: str) -> Path | None:
         """The file with the picture, fetched if it is not here yet. None if it cannot be had."""
@@ -57,10 +58,11 @@ class Pictures:
         return path if path.exists() else None
 
     def close(self) -> None:
-        """Ends the connections."""
+        """Ends the connections: at once, or when the picture that uses them is here."""
         with self._guard:
             client, self._client = self._client, None
-        if client is not None:
+            idle = client is not None and not self._users
+        if client is not None and idle:
             client.close()
 
     def _allowed(self, url: str) -> bool:
@@ -73,22 +75,17 @@ class Pictures:
             return False
 
     def _fetch(self, url: str) -> bytes | None:
-        import httpx
-
+        client = self._take()
         try:
-            with self._http().stream("GET", url) as response:
-                if response.status_code != 200:
-                    return None
-                body, end = bytearray(), time.monotonic() + TIMEOUT
-                for piece in response.iter_bytes():
-                    body += piece
-                    if len(body) > MOST or time.monotonic() > end:
-                        return None
-                return bytes(body)
-        except (httpx.HTTPError, httpx.InvalidURL):
-            return None
+            return _received(client, url)
+        finally:
+            with self._guard:
+                self._users -= 1
+                last = not self._users and client is not self._client
+            if last:  # it was closed meanwhile
+                client.close()
 
-    def _http(self) -> httpx.Client:
+    def _take(self) -> httpx.Client:
         with self._guard:
             if self._client is None:
                 import httpx
@@ -96,6 +93,7 @@ class Pictures:
                 from keyfob.adapters.network.trust import tls_context
 
                 self._client = httpx.Client(timeout=TIMEOUT, verify=tls_context(), follow_redirects=False)
+            self._users += 1
             return self._client
 
     def _prune(self) -> None:
@@ -106,6 +104,23 @@ class Pictures:
                 return
             each.unlink(missing_ok=True)
             total -= size
+
+
+def _received(client: httpx.Client, url: str) -> bytes | None:
+    import httpx
+
+    try:
+        with client.stream("GET", url) as response:
+            if response.status_code != 200:
+                return None
+            body, end = bytearray(), time.monotonic() + TIMEOUT
+            for piece in response.iter_bytes():
+                body += piece
+                if len(body) > MOST or time.monotonic() > end:
+                    return None
+            return bytes(body)
+    except (httpx.HTTPError, httpx.InvalidURL):
+        return None
 
 
 def _is_picture(data: bytes) -> bool:

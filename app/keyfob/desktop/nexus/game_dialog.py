@@ -28,6 +28,7 @@ class GameDialog(ModalDialog):
         self.search.setPlaceholderText("Search games")
         self.list = Selector()
         self.list.setAccessibleName("Games")
+        self.list.setProperty("plain", True)
         for game in games:
             item = QListWidgetItem(game.name)
             item.setData(DOMAIN, game.domain)

@@ -118,6 +118,10 @@ QComboBox QAbstractItemView {{ background: {p.panel}; color: {p.ink}; border: no
 QComboBox QAbstractItemView::item {{ min-height: {px(20)}px; padding: {px(5)}px {px(8)}px; border-radius: {px(6)}px; }}
 QComboBox QAbstractItemView::item:selected {{ background: {p.selection}; color: {p.ink}; }}
 QListView {{ background: transparent; border: none; }}
+QListView[plain="true"] {{ background: {p.field}; border: 1px solid {p.edge}; border-radius: {px(8)}px; padding: {px(4)}px; }}
+QListView[plain="true"]:focus {{ border: 2px solid {p.focus}; padding: {px(4) - 1}px; }}
+QListView[plain="true"]::item {{ color: {p.ink}; padding: {px(6)}px {px(8)}px; border-radius: {px(6)}px; }}
+QListView[plain="true"]::item:selected {{ background: {p.selection}; color: {p.ink}; }}
 QTableView {{ background: {p.panel}; color: {p.ink}; border: 1px solid {p.line}; border-radius: {px(8)}px;
   font-size: {px(13)}px; selection-background-color: {p.selection}; selection-color: {p.ink}; }}
 QTableView:focus {{ border: 2px solid {p.focus}; }}
