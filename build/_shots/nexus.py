@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
@@ -156,7 +157,10 @@ def signed_out_known(stage: Stage) -> QWidget:
 def ended_sign_in(engine: Engine) -> None:
     """Nexus Mods has ended it."""
     ended = next(each for each in sample_views() if each.status == "needs_sign_in")
-    change(engine, ALDIS, status=status_of(ended), last_error=ended.last_error)
+    assert ended.last_error is not None
+    # As the renewal words it for this provider.
+    error = replace(ended.last_error, message="Nexus Mods ended this sign-in")
+    change(engine, ALDIS, status=status_of(ended), last_error=error)
 
 
 @scene("nexus-disconnected")
