@@ -37,6 +37,12 @@ def window(stage: Stage) -> QWidget:
     return stage.window()
 
 
+@scene("window-readme")
+def readme(stage: Stage) -> QWidget:
+    """For the first page of the project: an account with the page that most accounts have."""
+    return stage.window("github")
+
+
 @scene("window-needs-you")
 def needs_you(stage: Stage) -> QWidget:
     return stage.window("google")
