@@ -76,7 +76,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "serve": Verb("serve:serve", "Let programs call your accounts' APIs without their tokens."),
         "grants": Verb("grants:grants", "Manage what callers of the gateway may do."),
         "keys": Verb("keys:keys", "Manage the keys of the gateway's callers."),
-        "users": Verb("users:users", "Manage the users who sign in to the gateway."),
+        "users": Verb("users:users", "Manage the gateway's users and their passwords."),
         "audit": Verb("audit:audit", "Show what happened to the gateway's keys and users."),
     },
     "Keyfob": {

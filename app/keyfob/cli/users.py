@@ -13,7 +13,7 @@ from keyfob.cli.session import Session
 from keyfob.core.times import from_rfc3339
 
 
-@click.group(short_help="Manage the users who sign in to the gateway.")
+@click.group(short_help="Manage the gateway's users and their passwords.")
 def users() -> None:
     """Add and disable users who sign in to the gateway with a name and a password.
 
