@@ -292,6 +292,7 @@ built = controller.AppController._built
 def then_restart(self, engine):
     from PySide6.QtCore import QTimer
     built(self, engine)
+    open("{go}.up", "w").close()
     def look():
         if os.path.exists("{go}"):
             timer.stop()
@@ -334,6 +335,7 @@ def test_an_agent_beside_the_app_changes_with_it(home: Machine, bundle: Bundle, 
         screen = {"QT_QPA_PLATFORM": "offscreen", "DISPLAY": ":99", "KEYFOB_START_HIDDEN": "1"}
         app = home.start(program=[str(bundle.root / "keyfob")], unlocked=False, **screen)
         try:
+            until(Path(f"{go}.up").exists, "the app", 60)  # or it would start as 2.0
             bundle.switch("2.0")
             with Asking(home.socket) as asking:
                 go.touch()
