@@ -23,7 +23,7 @@ from keyfob.core.facts import filled
 from keyfob.core.finding import Finding
 from keyfob.core.grant import Grant, SigningKey, seal, seal_key, unseal, unseal_key
 from keyfob.core.http import Callback, Outcome, Request, Response
-from keyfob.core.provider import ClientProfile, Input, Provider
+from keyfob.core.provider import ClientProfile, Input, Policy, Provider
 from keyfob.core.secret import Secret
 from keyfob.core.settings import Settings
 from keyfob.core.text import label_from, plain
@@ -328,6 +328,16 @@ def test_what_a_method_asks_of_its_client_and_its_user() -> None:
     signed = replace(every, client=ClientProfile(auth="private_key_jwt"))
     assert signed.secret_rule("client_credentials") == "never"
     assert every.secret_rule("device") == every.secret_rule("oauth") == every.client.secret
+
+
+def test_a_user_registers_an_app_only_if_the_sign_in_needs_one_and_nobody_has() -> None:
+    theirs = Provider(id="x", title="X", policy=Policy(client_id="user"))
+    assert theirs.needs_own_app("oauth")
+    assert not theirs.needs_own_app("api_key")
+    assert not replace(theirs, publisher={"oauth": "published"}).needs_own_app("oauth")
+    assert replace(theirs, publisher={"device": "published"}).needs_own_app("oauth")
+    assert not replace(theirs, client=replace(theirs.client, client_id="mine")).needs_own_app("oauth")
+    assert not replace(theirs, policy=Policy(client_id="none")).needs_own_app("oauth")
 
 
 def test_a_provider_starts_with_what_its_preset_says() -> None:
