@@ -414,6 +414,11 @@ def test_own_addresses(rig: Rig) -> None:
 def test_a_person_signs_in_with_a_password(rig: Rig, tmp_path: Path) -> None:
     config = tmp_path / "local.yaml"
     config.write_text(f"jwt_secret: {'x' * 40}\n")
+    config.chmod(0o644)
+    exposed = rig.bench.keyfob("serve", "--auth-type", "local", "--auth-config", str(config))
+    assert exposed.code == 8
+    assert f"chmod 600 {config}" in exposed.err
+    config.chmod(0o600)
     assert rig.bench.keyfob("users", "add", "alice", stdin="correct horse\n").code == 0
     rig.grant("--for", "user:alice")
     with serving(rig.bench, rig.api, "--auth-type", "local", "--auth-config", str(config)) as other:

@@ -43,7 +43,7 @@ def packages() -> None:
             if getattr(sys, "frozen", False):
                 raise SettingWrong(
                     "This package does not contain the gateway",
-                    remedy="Install it beside, in an environment for Python: pipx install 'keyfob[gateway]'",
+                    remedy="Install it with Python: pipx install 'keyfob[gateway]'",
                 )
             raise SettingWrong(
                 "The gateway's packages are not installed", remedy="Run: pip install 'keyfob[gateway]'"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,6 +101,9 @@ def _config(file: Path | None) -> dict[str, Any]:
         raise SettingWrong(f"{file} cannot be read as YAML") from None
     if not isinstance(found, dict):
         raise SettingWrong(f"{file} is not a mapping of settings")
+    holds_secret = any(name in found for name in ("jwt_secret", "private_key", "api_keys"))
+    if holds_secret and sys.platform != "win32" and file.stat().st_mode & 0o077:
+        raise SettingWrong(f"Other users can read {file}", remedy=f"Run: chmod 600 {file}")
     return found
 
 

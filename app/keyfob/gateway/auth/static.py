@@ -98,7 +98,7 @@ class StaticAuth(AuthProvider):
             try:
                 self._keys = read_keys(self._file)
             except AuthSettingError as wrong:
-                _log.error("The keys of before stay in force: %s", wrong.message)
+                _log.error("The earlier keys stay in force: %s", wrong.message)
 
 
 def read_keys(file: Path) -> dict[str, AuthResult]:

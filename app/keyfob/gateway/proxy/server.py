@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import time
+import traceback
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
@@ -122,8 +123,10 @@ class Gateway:
             return problems.of_error(error)
         except (ConnectionError, asyncio.CancelledError):
             raise  # the caller has left
-        except Exception:
-            log.exception("A request failed")
+        except Exception as error:
+            # Its text may hold a header, and so a token: only the kind and the place are logged.
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            log.error("A request failed: %s in %s, line %s", type(error).__name__, place.name, place.lineno)
             return problems.problem(500, "internal", "Keyfob failed. Its log says why.")
         self._requests.labels(decision.route.account, str(answer.status)).inc()
         return answer

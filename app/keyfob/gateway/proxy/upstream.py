@@ -8,11 +8,13 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from urllib.parse import urljoin, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from aiohttp import WSMsgType, hdrs, web
 from yarl import URL
 
+from keyfob.core.hosts import is_loopback
 from keyfob.gateway.proxy import problems
 from keyfob.gateway.proxy.credentials import AccountCredentials, Credentials
 from keyfob.gateway.proxy.headers import to_caller, to_provider
@@ -42,7 +44,7 @@ class Upstream:
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             skip_auto_headers=_NO_AUTOMATIC,
-            trust_env=True,
+            trust_env=False,  # it would also read .netrc, and send what stands there to the provider
         )
 
     async def close(self) -> None:
@@ -91,6 +93,7 @@ class Upstream:
             headers=headers,
             data=body,
             allow_redirects=False,
+            proxy=proxy_for(signed.url),
         )
 
     async def _web_socket(self, request: web.Request, account: str, path: str) -> web.StreamResponse:
@@ -114,6 +117,7 @@ class Upstream:
                 protocols=protocols,
                 autoping=False,
                 max_msg_size=MESSAGE_MOST,
+                proxy=proxy_for(signed.url),
             )
         except aiohttp.WSServerHandshakeError as error:
             return problems.problem(502, "request_refused", f"The provider answered {error.status}")
@@ -134,6 +138,15 @@ class Upstream:
                 with suppress(*_FAULTS):
                     await here.close(code=there.close_code or 1000)
         return here
+
+
+def proxy_for(url: str) -> str | None:
+    """The system's proxy for this address; none for this computer's own addresses."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if is_loopback(host) or proxy_bypass(host):
+        return None
+    return getproxies().get(parts.scheme)
 
 
 async def _body_of(request: web.Request) -> bytes | AsyncIterator[bytes] | None:
