@@ -407,6 +407,8 @@ def test_own_addresses(rig: Rig) -> None:
     key = rig.grant()["key"]
     assert httpx.get(f"{rig.url}/healthz", trust_env=False).json() == {"status": "ok"}
     assert httpx.get(f"{rig.url}/readyz", trust_env=False).json() == {"status": "ready"}
+    login = httpx.post(f"{rig.url}/v1/login", json={}, trust_env=False)
+    assert (login.status_code, login.json()["detail"]) == (404, "There is no such address")
     assert httpx.get(f"{rig.url}/metrics", trust_env=False).status_code == 401
     assert httpx.get(f"{rig.url}/metrics", headers={"x-api-key": key}, trust_env=False).status_code == 403
 

@@ -11,7 +11,7 @@
         metadata: {team: tools}
 
 The file must not be readable by others. It is read again when it changes. If the changed file is wrong, the
-keys of before stay in force and the log says why.
+earlier keys stay in force and the log says why.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
-from keyfob.core.errors import KeyfobError, NotFound, Transient
+from keyfob.core.errors import KeyfobError, Transient
 from keyfob.gateway.auth.local import LocalAuth
 from keyfob.gateway.auth.result import AuthProvider, AuthResult, TooManyAttemptsError
 from keyfob.gateway.grant_store import UseCounter, grants
@@ -230,7 +230,7 @@ class Gateway:
     async def _login(self, request: web.Request) -> web.StreamResponse:
         provider = self._callers.provider
         if request.method != "POST" or not isinstance(provider, LocalAuth):
-            return problems.of_error(NotFound("There is no such address", code="caller_not_found"))
+            return problems.problem(404, "not_found", "There is no such address")
         try:
             body: Any = json.loads(await request.read())
             user, password = body["username"], body["password"]
