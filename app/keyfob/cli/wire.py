@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +15,17 @@ import click
 
 from keyfob.cli.options import F, complete_accounts, json_option, pass_session
 from keyfob.cli.session import Session
-from keyfob.core.account import AccountView
 from keyfob.core.errors import SignInEnded, Usage
 from keyfob.core.text import inert
 from keyfob.ports import BACKUP_SUFFIX
 from keyfob.process.own_process import find_program
-from keyfob.tools import hosts
 from keyfob.tools.edits import Change
 from keyfob.tools.registry import SETUPS
 from keyfob.tools.setup import Option
-from keyfob.tools.tool_setup import Asked
+from keyfob.tools.tool_setup import Asked, Lack, lacks
 from keyfob.tools.wiring import State
 
 CHANGED = "changed since"
-
-
-@dataclass(frozen=True, slots=True)
-class Lack:
-    """An account without the access that a tool needs, and the command that asks for it."""
-
-    account: str
-    access: str
-    command: str
 
 
 STATES: dict[State, str] = {"wired": "set up", "changed": CHANGED, "not_wired": ""}
@@ -122,26 +110,14 @@ def wire(
             session.note(click.style(f"Warning: {warning}", fg="yellow"))
         _ask(f"Make {'this change' if len(changes) == 1 else 'these changes'}?", yes)
         engine.tool_setup.make(tool, asked, planned)
-    lacks = _lacking(tool, [view for view in views if view.shareable])
     _print_changes(
         session,
         tool,
         changes,
         planned.notes,
         "already uses Keyfob" if planned.changes else "",
-        lacks,
+        lacks(tool, [view for view in views if view.shareable]),
     )
-
-
-def _lacking(tool: str, views: list[AccountView]) -> list[Lack]:
-    """What the accounts lack that this tool needs at their providers."""
-    found = []
-    for view in views:
-        row = view.to_json()
-        access = hosts.lacking(row, tool)
-        if access is not None:
-            found.append(Lack(view.id, access, hosts.ask_for(row, access)))
-    return found
 
 
 @click.command(short_help="Undo keyfob wire.")
@@ -235,11 +211,14 @@ def _print_changes(
     changes: list[Change],
     notes: list[str],
     otherwise: str,
-    lacks: Sequence[Lack] = (),
+    lacking: Sequence[Lack] = (),
 ) -> None:
     if session.json:
         document = {"tool": tool, "changed": [str(change.path) for change in changes], "notes": notes}
-        session.document({**document, "lacking": [asdict(each) for each in lacks]} if lacks else document)
+        rows = [
+            {"account": each.account.id, "access": each.access, "command": each.command} for each in lacking
+        ]
+        session.document({**document, "lacking": rows} if rows else document)
         return
     for change in changes:
         session.say(f"Changed {change.path}")
@@ -247,7 +226,7 @@ def _print_changes(
         session.say(f"Nothing to do: {tool} {otherwise}")
     for note in notes:
         session.say(note)
-    for lack in lacks:
-        text = f"Warning: {lack.account} does not have the access that {tool} needs ({lack.access})."
+    for lack in lacking:
+        text = f"Warning: {lack.account.id} does not have the access that {tool} needs ({lack.access})."
         session.note(click.style(text, fg="yellow"))
         session.note(f"To ask for it, run: {lack.command}")

@@ -4,7 +4,7 @@ use this.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,6 +36,17 @@ class Lack:
     tool: str
     account: AccountView
     access: str
+
+    @property
+    def command(self) -> str:
+        """What asks for it."""
+        return hosts.ask_for(self.account.to_json(), self.access)
+
+
+def lacks(tool: str, views: Iterable[AccountView]) -> list[Lack]:
+    """What these accounts lack that the tool needs at their providers."""
+    found = ((view, hosts.lacking(view.to_json(), tool)) for view in views)
+    return [Lack(tool, view, access) for view, access in found if access is not None]
 
 
 class ToolSetup:
@@ -83,16 +94,12 @@ class ToolSetup:
         the accounts cannot be read.
         """
         named = set(self.asked(tool).accounts)
-        found = []
-        for view in self._accounts.views():
-            meant = not named or bool(named & {view.key, view.id})
-            if (
-                meant
-                and view.shareable
-                and view.more_access
-                and view.status not in ("needs_sign_in", "disconnected")
-            ):
-                access = hosts.lacking(view.to_json(), tool)
-                if access is not None:
-                    found.append(Lack(tool, view, access))
-        return found
+        meant = [
+            view
+            for view in self._accounts.views()
+            if (not named or named & {view.key, view.id})
+            and view.shareable
+            and view.more_access
+            and view.status not in ("needs_sign_in", "disconnected")
+        ]
+        return lacks(tool, meant)
