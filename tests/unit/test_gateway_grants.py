@@ -106,10 +106,42 @@ def test_wrong_words() -> None:
 
 
 def test_routes() -> None:
-    assert route_of("/github/you/user?a=%20&b=/x?y") == ("github/you", "/user", "a=%20&b=/x?y")
-    assert route_of("/github/you") == ("github/you", "/", "")
-    assert route_of("/github/you/") == ("github/you", "/", "")
-    assert route_of("/bluesky/al%40example.org/xrpc/a.b") == ("bluesky/al@example.org", "/xrpc/a.b", "")
+    assert route_of("/github/you/user?a=%20&b=/x?y")[:3] == ("github/you", "/user", "a=%20&b=/x?y")
+    assert route_of("/github/you")[:3] == ("github/you", "", "")
+    assert route_of("/github/you/")[:3] == ("github/you", "/", "")
+    assert route_of("/bluesky/al%40example.org/xrpc/a.b")[:3] == ("bluesky/al@example.org", "/xrpc/a.b", "")
+    assert route_of("/bluesky/al%40example.org/x").prefix == "/bluesky/al@example.org"
+
+
+def test_a_route_to_another_host_of_the_account() -> None:
+    found = route_of("/github@GitHub.com:8443/al%20x/acme/app.git?service=a")
+    assert found == ("github/al x", "/acme/app.git", "service=a", "github.com:8443")
+    assert found.prefix == "/github@github.com:8443/al%20x"
+    assert route_of("/github%40github.com/a/b").host == "github.com"
+
+
+@pytest.mark.parametrize(
+    "host", ["a%2fb", "a@b", "a%00", "a:b", "a:123456", "a%20b", "https:%2f%2fa", "[a", "a?b"]
+)
+def test_s72_what_is_not_a_host_is_refused(host: str) -> None:
+    with pytest.raises(NotRoutableError):
+        route_of(f"/github@{host}/you/x".replace("?b", "%3fb"))
+
+
+def test_s63_a_grant_with_paths_holds_for_another_host_only_if_it_names_it() -> None:
+    api = a_grant(paths=("/**",))
+    other = a_grant(paths=checked_paths(["https://github.com/acme/**"]))
+    assert api.covers("GET", "/acme/app")
+    assert not api.covers("GET", "/acme/app", "github.com")
+    assert other.covers("GET", "/acme/app", "github.com")
+    assert not other.covers("GET", "/acme/app")
+    assert not other.covers("GET", "/acme2", "github.com")
+    assert not other.covers("GET", "/acme/app", "github.com.evil.example")
+    assert not other.covers("GET", "/https://github.com/acme/app")
+    assert a_grant().covers("GET", "/acme/app", "github.com"), "all that the account may do"
+    for wrong in ("https://github.com", "http://github.com/a", "https://a@b/c", "https:///a"):
+        with pytest.raises(Usage):
+            checked_paths([wrong])
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_s28_netrc_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         provider, base = await listening(api)
 
         class Key:
-            async def sign(self, *_: object) -> Credentials:
+            async def sign_route(self, *_: object, **__: object) -> Credentials:
                 return Credentials(f"{base}/a", {"X-Key": "the-key"}, Secret("the-key"), None)
 
         upstream = Upstream(cast(AccountCredentials, Key()))

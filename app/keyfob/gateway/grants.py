@@ -59,11 +59,13 @@ class Grant:
             case _:
                 return False
 
-    def covers(self, method: str, path: str) -> bool:
-        """Whether this request is within the grant. `path` is raw, as the provider will receive it."""
+    def covers(self, method: str, path: str, host: str | None = None) -> bool:
+        """Whether this request is within the grant. `path` is raw, as the provider will receive it. `host`:
+        another one than the API's; a grant with paths holds for it only if it names it.
+        """
         if self.methods and method not in self.methods:
             return False
-        plain = unquote(path)
+        plain = f"https://{host}{unquote(path)}" if host else unquote(path or "/")
         return not self.paths or any(re.fullmatch(_expression(pattern), plain) for pattern in self.paths)
 
 
@@ -93,10 +95,13 @@ def checked_methods(words: Iterable[str]) -> tuple[str, ...]:
 
 
 def checked_paths(patterns: Iterable[str]) -> tuple[str, ...]:
-    """Patterns such as `/repos/acme/**`. Raises Usage."""
+    """Patterns such as `/repos/acme/**`; for another host than the API's, `https://github.com/acme/**`.
+    Raises Usage.
+    """
     found = tuple(patterns)
     for pattern in found:
-        if not pattern.startswith("/") or "//" in pattern or ".." in pattern or len(pattern) > 1000:
+        path = re.sub(r"\Ahttps://[a-z0-9.\-:\[\]]+(?=/)", "", pattern)
+        if not path.startswith("/") or "//" in path or ".." in path or len(pattern) > 1000:
             raise Usage(f"{pattern!r} is not a path pattern such as /repos/acme/**")
     return found
 

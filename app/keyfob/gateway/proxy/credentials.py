@@ -13,7 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from keyfob.core.errors import SettingWrong
 from keyfob.core.secret import Secret
+from keyfob.gateway.proxy.other_hosts import authorization, url_at
+from keyfob.gateway.proxy.routes import Route
 from keyfob.service.accounts.signer import Signer, SignRequest
 
 KEPT_FOR = 1.0  # seconds
@@ -36,7 +39,33 @@ class AccountCredentials:
     def __init__(self, signer: Signer) -> None:
         self._signer = signer
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="credentials")
-        self._kept: dict[str, tuple[float, str, Credentials]] = {}
+        self._kept: dict[tuple[str, bool], tuple[float, str, Credentials]] = {}
+
+    async def sign_route(
+        self,
+        route: Route,
+        method: str,
+        *,
+        basic: bool,
+        rejected: Secret | None = None,
+        nonce: str | None = None,
+    ) -> Credentials:
+        """For a request to the gateway. `basic`: the caller sent its key as a password, which matters at a
+        host that is not the API's. Raises as `Signer.sign`.
+        """
+        path = route.path + (f"?{route.query}" if route.query else "")
+        if route.host is None:
+            return await self.sign(route.account, method, path, rejected, nonce)
+        found = await self.sign(route.account, method, "/", rejected)
+        if any(name.lower() == "dpop" for name in found.headers):
+            raise SettingWrong(
+                f"The token of {route.account} is bound to a key, so it works at its API alone",
+                code="host_not_allowed",
+            )
+        loop = asyncio.get_running_loop()
+        place = await loop.run_in_executor(self._threads, self._signer.place, route.account)
+        headers = {"Authorization": authorization(place, found.token, basic=basic)}
+        return found._replace(url=url_at(place, route.host, path), headers=headers)
 
     async def sign(
         self, account: str, method: str, path: str, rejected: Secret | None = None, nonce: str | None = None
@@ -55,14 +84,15 @@ class AccountCredentials:
             self._threads, lambda: self._signer.sign(account, wanted, for_tool=True)
         )
         found = Credentials(signed.url, signed.headers, signed.token, signed.expires_at)
+        key = account, path.startswith("/")  # an empty path is not always below the API's base
         if signed.url.endswith(path) and not any(name.lower() == "dpop" for name in signed.headers):
-            self._kept[account] = started + KEPT_FOR, signed.url.removesuffix(path), found
+            self._kept[key] = started + KEPT_FOR, signed.url.removesuffix(path), found
         else:
-            self._kept.pop(account, None)
+            self._kept.pop(key, None)
         return found
 
     def _from_memory(self, account: str, path: str) -> Credentials | None:
-        kept = self._kept.get(account)
+        kept = self._kept.get((account, path.startswith("/")))
         if kept is None or time.monotonic() >= kept[0]:
             return None
         base, found = kept[1], kept[2]

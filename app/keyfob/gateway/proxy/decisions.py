@@ -101,7 +101,7 @@ class Decisions:
         if is_operator(caller):
             return Decision(caller, route, None)
         found = fitting(await self.active.now(), caller, route.account, datetime.now(UTC))
-        fits = [grant for grant in found if grant.covers(method, route.path)]
+        fits = [grant for grant in found if grant.covers(method, route.path, route.host)]
         spent = [one for one in fits if self._is_spent(one)]
         if not fits or len(spent) == len(fits):
             raise self._not_granted(found, spent)

@@ -7,6 +7,7 @@ import logging
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from functools import partial
 from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -15,7 +16,7 @@ from aiohttp import WSMsgType, hdrs, web
 from yarl import URL
 
 from keyfob.core.hosts import is_loopback
-from keyfob.gateway.proxy import problems
+from keyfob.gateway.proxy import links, problems
 from keyfob.gateway.proxy.credentials import AccountCredentials, Credentials
 from keyfob.gateway.proxy.headers import to_caller, to_provider
 from keyfob.gateway.proxy.routes import Route
@@ -58,11 +59,12 @@ class Upstream:
         """Sends the request with the account's credentials and streams the answer back. `began` is called
         when the answer's head is there. Raises what the credentials raise: a KeyfobError.
         """
-        path = route.path + (f"?{route.query}" if route.query else "")
         if request.headers.get("Upgrade", "").lower() == "websocket":
-            return await self._web_socket(request, route.account, path)
+            return await self._web_socket(request, route)
         body = await _body_of(request)
-        signed = await self._credentials.sign(route.account, request.method, path)
+        basic = request.headers.get("Authorization", "").lower().startswith("basic ")
+        sign = partial(self._credentials.sign_route, route, request.method, basic=basic)
+        signed = await sign()
         for attempt in (1, 2):
             try:
                 async with self._send(request, signed, body) as answer:
@@ -74,9 +76,7 @@ class Upstream:
             except _FAULTS as error:
                 return _not_reached(error)
             wants_nonce = nonce is not None and any(name.lower() == "dpop" for name in signed.headers)
-            signed = await self._credentials.sign(
-                route.account, request.method, path, None if wants_nonce else signed.token, nonce
-            )
+            signed = await sign(rejected=None if wants_nonce else signed.token, nonce=nonce)
         raise AssertionError("not reached")
 
     def _send(
@@ -85,6 +85,10 @@ class Upstream:
         assert self._http is not None
         headers = to_provider(request.headers.items(), signed.headers)
         headers += signed.headers.items()
+        if links.are_wanted(request.headers.get("Accept", "")):
+            # What is changed must not be compressed.
+            headers = [(name, value) for name, value in headers if name.lower() != "accept-encoding"]
+            headers.append((hdrs.ACCEPT_ENCODING, "identity"))
         if isinstance(body, AsyncIterator) and request.content_length is not None:
             headers.append((hdrs.CONTENT_LENGTH, str(request.content_length)))
         return self._http.request(
@@ -96,9 +100,9 @@ class Upstream:
             proxy=proxy_for(signed.url),
         )
 
-    async def _web_socket(self, request: web.Request, account: str, path: str) -> web.StreamResponse:
+    async def _web_socket(self, request: web.Request, route: Route) -> web.StreamResponse:
         assert self._http is not None
-        signed = await self._credentials.sign(account, request.method, path)
+        signed = await self._credentials.sign_route(route, request.method, basic=False)
         headers = [
             (name, value)
             for name, value in to_provider(request.headers.items(), signed.headers)
@@ -166,14 +170,17 @@ async def _answer(
     made = web.StreamResponse(status=answer.status, reason=answer.reason)
     for name, value in headers:
         made.headers.add(name, _own_location(value, signed, route) if name.lower() == "location" else value)
-    if answer.content_length is not None and "Transfer-Encoding" not in answer.headers:
+    changed = _links_of(request, answer, signed, route)
+    if changed is None and answer.content_length is not None and "Transfer-Encoding" not in answer.headers:
         made.content_length = answer.content_length
     await made.prepare(request)
     if request.method == "HEAD" or answer.status in (204, 304):
         return made
     try:
         async for part in answer.content.iter_any():
-            await made.write(part)
+            await made.write(part if changed is None else changed.feed(part))
+        if changed is not None:
+            await made.write(changed.end())
     except _FAULTS as error:
         # The head has gone, so the only honest end is a broken one: never a clean end of half an answer.
         log.info("An answer of %s broke off (%s)", route.account, type(error).__name__)
@@ -188,11 +195,30 @@ def _own_location(value: str, signed: Credentials, route: Route) -> str:
     """A redirect within the API leads through the gateway again; every other is the caller's to follow,
     without credentials.
     """
-    whole = urljoin(signed.url, value)
-    base = signed.url.partition("?")[0].removesuffix(route.path)
+    whole, base = urljoin(signed.url, value), _base_of(signed, route)
     if urlsplit(whole)[:2] == urlsplit(base)[:2] and whole.startswith(base + "/"):
-        return "/" + route.account + whole.removeprefix(base)
+        return route.prefix + whole.removeprefix(base)
     return value
+
+
+def _base_of(signed: Credentials, route: Route) -> str:
+    """What stands at the provider for the route's prefix, without a slash at the end."""
+    address = signed.url.partition("?")[0]
+    if route.path or address.endswith("/"):
+        return address.removesuffix(route.path or "/")
+    parts = urlsplit(address)  # a resource's own address, below the API's base
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _links_of(
+    request: web.Request, answer: aiohttp.ClientResponse, signed: Credentials, route: Route
+) -> links.Links | None:
+    """What changes the links in this answer, if it is a registry's list that can be read."""
+    if answer.status != 200 or not links.are_wanted(request.headers.get("Accept", "")):
+        return None
+    if answer.headers.get("Content-Encoding", "identity") != "identity" or request.method == "HEAD":
+        return None
+    return links.Links(_base_of(signed, route), f"{request.scheme}://{request.host}{route.prefix}")
 
 
 async def _pump(

@@ -19,6 +19,7 @@ from keyfob.core.errors import SettingWrong, Usage
 from keyfob.core.grant import Grant
 from keyfob.core.hosts import is_listed, is_suffix
 from keyfob.core.http import Request
+from keyfob.core.methods import Method
 from keyfob.core.provider import Api, Provider
 from keyfob.core.secret import Secret
 from keyfob.core.times import to_rfc3339
@@ -26,6 +27,7 @@ from keyfob.protocol import dpop
 from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.http.urls import fault_of, origin_of
 from keyfob.protocol.token_placement import api_of, place_token, token_values
+from keyfob.service.accounts.account_views import hosts_of
 from keyfob.service.accounts.accounts import Accounts
 from keyfob.service.accounts.keeper import Keeper
 from keyfob.service.accounts.tool_tokens import refuse_sharing
@@ -87,6 +89,16 @@ class SignedRequest:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An account, and the hosts that it was signed in at and whose API it calls."""
+
+    provider: str
+    label: str
+    method: Method
+    hosts: tuple[str, ...]
+
+
 class Signer:
     """Blocking and thread-safe."""
 
@@ -105,6 +117,13 @@ class Signer:
         provider = self._contexts.provider(record)
         refuse_headers(headers, api_of(provider, record.account.method))
         return address_of(record, provider, target)
+
+    def place(self, ref: str) -> Place:
+        """Where this account's tokens may be used. Raises NotFound."""
+        record = self._accounts.resolve(ref)
+        account = record.account
+        hosts = hosts_of(self._contexts.provider(record), account)
+        return Place(account.provider, account.label, account.method, hosts)
 
     def plain_host(self, ref: str) -> str | None:
         """The host of this account that the user allowed without TLS."""
@@ -165,10 +184,15 @@ def _with_scheme(api: Api, grant: Grant) -> Api:
 
 
 def address_of(record: Record, provider: Provider, target: str) -> str:
-    """`target`, made absolute if it is a path, if this account's credentials may go there. Raises
-    SettingWrong `host_not_allowed`.
+    """`target`, made absolute if it is a path, if this account's credentials may go there. An empty path,
+    with or without a query, stands for the resource that the tokens are for (RFC 8707), such as an MCP
+    server's address, and else for the API's base. Raises SettingWrong `host_not_allowed`.
     """
     allowed = list(_origins(record, provider))
+    if not target or target.startswith("?"):
+        resource = record.account.pin.resource
+        is_allowed = resource is not None and resource.startswith("http") and origin_of(resource) in allowed
+        target = f"{resource}{target}" if is_allowed else f"/{target}"
     # Blanks and the like are percent-encoded by a client that means them; `\\` is a slash to some parsers.
     if target.startswith("/") and not target.startswith("//"):
         base = api_of(provider, record.account.method).base or (allowed[0] if allowed else "")
@@ -179,8 +203,8 @@ def address_of(record: Record, provider: Provider, target: str) -> str:
     if fault is not None:
         raise SettingWrong(f"This is not an address of {provider.title}: {fault}", code="host_not_allowed")
     parts, below = urlsplit(target), list(filter(is_suffix, api_of(provider, record.account.method).hosts))
-    named = origin_of(target) in allowed
-    if not named and not (parts.scheme == "https" and is_listed(parts.netloc.removesuffix(":443"), below)):
+    is_named = origin_of(target) in allowed
+    if not is_named and not (parts.scheme == "https" and is_listed(parts.netloc.removesuffix(":443"), below)):
         host = parts.netloc
         raise SettingWrong(
             f"{host} is not one of {provider.title}'s API hosts",
