@@ -77,6 +77,18 @@ def test_a_tenants_grant_is_for_nobody_outside() -> None:
     assert a_grant(who="anyone", tenant_id="acme").is_for(ALICE)
 
 
+def test_a_tenants_account_is_for_nobody_outside() -> None:
+    assert not a_grant(who="anyone", account_tenant="rival").is_for(ALICE)
+    assert a_grant(who="anyone", account_tenant="acme").is_for(ALICE)
+    assert not a_grant(who="anyone", account_tenant="acme").is_for(AuthResult(True, user_id="root"))
+
+
+def test_of_two_accounts_of_one_name_the_tenants_own_is_meant() -> None:
+    servers, own = a_grant(who="anyone"), a_grant(who="anyone", account_tenant="acme")
+    assert fitting([servers, own], ALICE, "github/you", NOW) == [own]
+    assert fitting([servers, own], AuthResult(True, tenant_id="rival"), "github/you", NOW) == [servers]
+
+
 def test_ended_grants_and_other_accounts() -> None:
     ended = a_grant(ended_at=NOW - timedelta(1))
     over = a_grant(until=NOW)

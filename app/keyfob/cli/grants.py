@@ -141,7 +141,7 @@ def list_(session: Session, ended_too: bool) -> None:
         (
             row["grant_id"],
             row["name"],
-            row["account"],
+            row["account"] + (f" ({row['account_tenant']})" if row["account_tenant"] else ""),
             " ".join([*(row["methods"] or ["all"]), *row["paths"]]),
             words.moment(from_rfc3339(row["until"]), session.now()) if row["until"] else "no end",
             f"{row['allowed_24h']} requests"

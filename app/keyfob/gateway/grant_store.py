@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
-from keyfob.core.errors import NotFound
+from keyfob.core.errors import NotFound, Usage
 from keyfob.core.times import to_rfc3339
 from keyfob.gateway.auth.tables import AuditEvent, GrantRow, GrantUse
 from keyfob.gateway.grants import Grant
@@ -31,8 +31,15 @@ def create_grant(
     until: datetime | None = None,
     per_hour: int | None = None,
     tenant_id: str | None = None,
+    account_tenant: str | None = None,
 ) -> Grant:
-    """Keeps a grant of values that `gateway.grants` has checked. The caller commits."""
+    """Keeps a grant of values that `gateway.grants` has checked. The caller commits.
+
+    `account_tenant`: whose account it is; None for the server's own. Raises Usage if the grant is for
+    another tenant than the account's.
+    """
+    if account_tenant is not None and tenant_id not in (None, account_tenant):
+        raise Usage(f"An account of {account_tenant} can be used by callers of {account_tenant} alone")
     row = GrantRow(
         grant_id=secrets.token_hex(ID_BYTES),
         account=account,
@@ -43,7 +50,8 @@ def create_grant(
         until=until,
         per_hour=per_hour,
         created_at=datetime.now(UTC),
-        tenant_id=tenant_id,
+        tenant_id=tenant_id if account_tenant is None else account_tenant,
+        account_tenant=account_tenant,
     )
     session.add(row)
     _record(session, "grant_created", row)
@@ -86,6 +94,7 @@ def grant_of(row: GrantRow) -> Grant:
         row.created_at,
         row.ended_at,
         row.tenant_id,
+        row.account_tenant,
     )
 
 
@@ -124,6 +133,7 @@ def grant_json(grant: Grant, used: Uses, now: datetime) -> dict[str, Any]:
         "until": to_rfc3339(grant.until),
         "per_hour": grant.per_hour,
         "tenant_id": grant.tenant_id,
+        "account_tenant": grant.account_tenant,
         "state": "ended" if ended is not None else "active",
         "created_at": to_rfc3339(grant.created_at),
         "ended_at": to_rfc3339(ended),

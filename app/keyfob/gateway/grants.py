@@ -37,14 +37,17 @@ class Grant:
     created_at: datetime | None = None
     ended_at: datetime | None = None
     tenant_id: str | None = None
+    account_tenant: str | None = None  # whose account it is; None: the server's own
 
     def is_active(self, now: datetime) -> bool:
         """Whether it has not ended."""
         return self.ended_at is None and (self.until is None or now < self.until)
 
     def is_for(self, caller: AuthResult) -> bool:
-        """Whether this caller may use it. A grant of a tenant is for nobody outside."""
-        if self.tenant_id is not None and self.tenant_id != caller.tenant_id:
+        """Whether this caller may use it. A grant of a tenant, or on its account, is for nobody outside."""
+        if any(
+            wall is not None and wall != caller.tenant_id for wall in (self.tenant_id, self.account_tenant)
+        ):
             return False
         kind, _, name = self.who.partition(":")
         match kind:
@@ -77,8 +80,12 @@ def is_operator(caller: AuthResult) -> bool:
 
 
 def fitting(grants: Iterable[Grant], caller: AuthResult, account: str, now: datetime) -> list[Grant]:
-    """The active grants of this caller for this account."""
-    return [one for one in grants if one.account == account and one.is_active(now) and one.is_for(caller)]
+    """The active grants of this caller for this account. If the caller's tenant and the server both have an
+    account of this name, it is the tenant's: one address is one account.
+    """
+    found = [one for one in grants if one.account == account and one.is_active(now) and one.is_for(caller)]
+    own = [one for one in found if one.account_tenant is not None]
+    return own or found
 
 
 def checked_methods(words: Iterable[str]) -> tuple[str, ...]:

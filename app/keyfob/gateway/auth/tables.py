@@ -99,6 +99,7 @@ class GrantRow(Base):
     created_at: Mapped[datetime] = mapped_column(Moment)
     ended_at: Mapped[datetime | None] = mapped_column(Moment)
     tenant_id: Mapped[str | None] = mapped_column(String(255), index=True)
+    account_tenant: Mapped[str | None] = mapped_column(String(255))
 
 
 class GrantUse(Base):
