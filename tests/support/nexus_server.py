@@ -77,6 +77,7 @@ class NexusServer:
 class ApiHandler(BaseHTTPRequestHandler):
     site: Site
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else a body waits 40 ms for its head to be acknowledged
 
     def _do(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}

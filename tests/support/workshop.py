@@ -159,6 +159,7 @@ class Workshop:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else a body waits 40 ms for its head to be acknowledged
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
