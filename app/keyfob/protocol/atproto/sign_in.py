@@ -19,7 +19,7 @@ from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.protocol.atproto.identity import PLC_DIRECTORY, DnsTxt, Resolved, identity_of, issuer_of, resolve
 from keyfob.protocol.context import FlowContext, Identity, SignInResult
-from keyfob.protocol.effects import AwaitCallback, Effect, Flow, OpenBrowser, Send
+from keyfob.protocol.effects import AwaitCallback, Effect, Expectation, Flow, OpenBrowser, Send
 from keyfob.protocol.http.json_path import read_path
 from keyfob.protocol.http.responses import read_json
 from keyfob.protocol.http.urls import fault_of, safe, with_query
@@ -32,7 +32,17 @@ from keyfob.protocol.oauth.token_answer import grant_of
 SCOPE = "atproto"  # without it the session is not an atproto session at all
 _NAME_MOST = 120
 
-__all__ = ["PLC_DIRECTORY", "DnsTxt", "Resolved", "loopback_client_id", "resolve", "sign_in"]
+__all__ = [
+    "PLC_DIRECTORY",
+    "DnsTxt",
+    "Resolved",
+    "authorization_address",
+    "authorized",
+    "awaited",
+    "loopback_client_id",
+    "resolve",
+    "sign_in",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +82,54 @@ def sign_in(
     `issuer_mismatch` where their data server names another server, `identity_invalid`; else as
     `authorize.authorization_code`.
     """
-    found = resolved or Resolved(ctx.server, near=is_inside(urlsplit(ctx.server.issuer or "").hostname))
-    ctx, issued = _prepared(ctx, found)
+    found = resolved or at_server(ctx)
+    url = yield from authorization_address(ctx, found, state=state, code_verifier=code_verifier)
+    yield OpenBrowser(url)
+    callback: Callback = yield AwaitCallback(awaited(ctx, found, state))
+    return (
+        yield from authorized(ctx, found, callback, code_verifier=code_verifier, plc=plc, dns_txt=dns_txt)
+    )
+
+
+def at_server(ctx: FlowContext) -> Resolved:
+    """For a sign-in of any user at `ctx.server`."""
+    return Resolved(ctx.server, near=is_inside(urlsplit(ctx.server.issuer or "").hostname))
+
+
+def authorization_address(
+    ctx: FlowContext, resolved: Resolved, *, state: Secret, code_verifier: Secret
+) -> Flow[Secret]:
+    """The first half of `sign_in`: the address that the browser is sent to. A server keeps the arguments
+    until the browser is back, and goes on with `authorized`. Raises as `sign_in`.
+    """
+    ctx, _ = _prepared(ctx, resolved)
     endpoint = safe(ctx.server.endpoints.authorization_endpoint, "The authorization endpoint")
-    params = authorization_params(ctx, state, None, code_verifier, found.login_hint)
+    params = authorization_params(ctx, state, None, code_verifier, resolved.login_hint)
     request_uri = yield from par.push(ctx, params)
-    address = with_query(endpoint, {"client_id": params["client_id"], "request_uri": request_uri})
-    yield OpenBrowser(Secret(address))
-    callback: Callback = yield AwaitCallback(replace(expectation(ctx, state), iss_required=True))
+    return Secret(with_query(endpoint, {"client_id": params["client_id"], "request_uri": request_uri}))
+
+
+def awaited(ctx: FlowContext, resolved: Resolved, state: Secret) -> Expectation:
+    """What the authorization response must show: atproto demands `iss`."""
+    return replace(expectation(replace(ctx, server=resolved.server), state), iss_required=True)
+
+
+def authorized(
+    ctx: FlowContext,
+    resolved: Resolved,
+    callback: Callback,
+    *,
+    code_verifier: Secret,
+    plc: str = PLC_DIRECTORY,
+    dns_txt: DnsTxt | None = None,
+) -> Flow[SignInResult]:
+    """The second half, with what the browser brought back. Raises as `sign_in`."""
+    ctx, issued = _prepared(ctx, resolved)
     answer = yield from exchange_code(ctx, code_in(callback, ctx), code_verifier=code_verifier)
     grant = grant_of(ctx, answer)
     if answer.scopes is None or SCOPE not in answer.scopes:
         raise PeerFault("The server did not grant the scope atproto")
-    did, handle, pds = yield from _who(answer.data.get("sub"), found, ctx, plc, dns_txt)
+    did, handle, pds = yield from _who(answer.data.get("sub"), resolved, ctx, plc, dns_txt)
     profile = yield from _profile(pds, did)
     identity = Identity(
         subject=did,

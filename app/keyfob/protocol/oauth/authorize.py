@@ -48,19 +48,47 @@ def authorization_code(
     Raises SettingWrong (an unfit address, no PKCE, the client or scopes refused), SignInEnded (declined,
     cancelled, timed out), PeerFault (the protocol broken), Transient.
     """
+    url = yield from authorization_address(
+        ctx, state=state, nonce=nonce, code_verifier=code_verifier, login_hint=login_hint
+    )
+    yield OpenBrowser(url)
+    callback: Callback = yield AwaitCallback(expectation(ctx, state))
+    return (yield from authorized(ctx, callback, state=state, nonce=nonce, code_verifier=code_verifier))
+
+
+def authorization_address(
+    ctx: FlowContext,
+    *,
+    state: Secret,
+    nonce: Secret | None,
+    code_verifier: Secret,
+    login_hint: str | None = None,
+) -> Flow[Secret]:
+    """The first half of `authorization_code`: the address that the browser is sent to. A server keeps the
+    arguments until the browser is back, and goes on with `authorized`. Raises as `authorization_code`.
+    """
     other = own_sign_in(ctx.provider.quirks)
     if other is not None:
-        return (yield from other(ctx, state=state, code_verifier=code_verifier))
+        return other.address(ctx, state, code_verifier)
     endpoint = ctx.safe(ctx.server.endpoints.authorization_endpoint, "The authorization endpoint")
     check_pkce(ctx)
-    sent_nonce = nonce if wants_id_token(ctx) and ctx.provider.nonce else None
-    params = authorization_params(ctx, state, sent_nonce, code_verifier, login_hint)
+    params = authorization_params(ctx, state, _sent(ctx, nonce), code_verifier, login_hint)
     if pushes(ctx):
         # RFC 9126: what is pushed is not repeated in the browser's address, where others could read it.
         request_uri = yield from par.push(ctx, params)
         params = {"client_id": params["client_id"], "request_uri": request_uri}
-    yield OpenBrowser(Secret(with_query(endpoint, params)))
-    callback: Callback = yield AwaitCallback(expectation(ctx, state))
+    return Secret(with_query(endpoint, params))
+
+
+def authorized(
+    ctx: FlowContext, callback: Callback, *, state: Secret, nonce: Secret | None, code_verifier: Secret
+) -> Flow[SignInResult]:
+    """The second half, with what the browser brought back. The arguments are those of the first. Raises as
+    `authorization_code`.
+    """
+    other = own_sign_in(ctx.provider.quirks)
+    if other is not None:
+        return (yield from other.finish(ctx, callback, code_verifier))
     code = code_in(callback, ctx)
     ctx, issued = issued_client(ctx, callback)
     verifier = None if ctx.provider.pkce == "none" else code_verifier
@@ -68,9 +96,14 @@ def authorization_code(
     answer = yield from exchange_code(ctx, code, code_verifier=verifier, extra=extra)
     return (
         yield from finish(
-            ctx, answer, nonce=sent_nonce, code=code, issued_client_id=issued, method="oauth",
+            ctx, answer, nonce=_sent(ctx, nonce), code=code, issued_client_id=issued, method="oauth",
         )
     )  # fmt: skip
+
+
+def _sent(ctx: FlowContext, nonce: Secret | None) -> Secret | None:
+    """The nonce, if it is sent at all."""
+    return nonce if wants_id_token(ctx) and ctx.provider.nonce else None
 
 
 def finish(
@@ -186,6 +219,9 @@ def pushes(ctx: FlowContext) -> bool:
 
 def expectation(ctx: FlowContext, state: Secret) -> Expectation:
     """What the authorization response must show (RFC 6749 §10.12, RFC 9207 §2.4)."""
+    other = own_sign_in(ctx.provider.quirks)
+    if other is not None:
+        return other.expectation(ctx, state)
     return Expectation(
         state=state,
         issuer=exact_issuer(ctx.server),

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from typing import Protocol
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from urllib.parse import quote, urlsplit
 
 from keyfob.core.encoding import sha256_base64url
@@ -21,7 +20,7 @@ from keyfob.core.provider import Provider, Server
 from keyfob.core.quirks import QuirkName
 from keyfob.core.secret import Secret
 from keyfob.protocol.context import FlowContext, SignInResult
-from keyfob.protocol.effects import AwaitCallback, Expectation, Flow, Keep, OpenBrowser, Send
+from keyfob.protocol.effects import Expectation, Flow, Keep, Send
 from keyfob.protocol.http.responses import failure, read_json
 from keyfob.protocol.http.urls import safe, with_query
 from keyfob.protocol.identity import identify
@@ -32,18 +31,20 @@ from keyfob.protocol.oauth.register import Registered, register_mastodon
 _CLIENT_ID = re.compile(r"[\x21-\x7e]{1,255}")
 
 
-class OwnSignIn(Protocol):
-    """A sign-in through the browser that takes the place of the standard one. Raises as it does."""
+@dataclass(frozen=True, slots=True)
+class OwnSignIn:
+    """A sign-in through the browser that takes the place of the standard one, in its two halves. Raises as it
+    does. `state` and `code_verifier` are fresh; the sign-in sends them itself.
+    """
 
-    def __call__(self, ctx: FlowContext, *, state: Secret, code_verifier: Secret) -> Flow[SignInResult]:
-        """Sign in as this provider does it. `state` and `code_verifier` are fresh; the flow sends them
-        itself.
-        """
+    address: Callable[[FlowContext, Secret, Secret], Secret]  # with state and code_verifier
+    expectation: Callable[[FlowContext, Secret], Expectation]
+    finish: Callable[[FlowContext, Callback, Secret], Flow[SignInResult]]  # with code_verifier
 
 
 def own_sign_in(quirks: Iterable[QuirkName]) -> OwnSignIn | None:
     """The sign-in that a quirk has instead of the standard one."""
-    return openrouter_keys if "openrouter_keys" in quirks else None
+    return _OPENROUTER if "openrouter_keys" in quirks else None
 
 
 def own_registration(
@@ -79,34 +80,36 @@ def issued_client(ctx: FlowContext, callback: Callback) -> tuple[FlowContext, st
     return replace(ctx, client=replace(ctx.client, client_id=issued)), issued
 
 
-def openrouter_keys(
-    ctx: FlowContext,
-    *,
-    state: Secret,
-    code_verifier: Secret,
-) -> Flow[SignInResult]:
-    """OpenRouter's key grant: PKCE with no client, no scopes and no
-    state; what it gives is a key that does not end.
+# --- OpenRouter's key grant: PKCE with no client, no scopes and no state; what it gives is a key that does not
+# end. As the server sends no state back, the state is the last part of the callback's path, which only this
+# attempt's browser was told.
 
-    As the server sends no state back, the state is the last part of the callback's path, which only this
-    attempt's browser was told. Raises as `authorize.authorization_code`.
-    """
-    title = ctx.provider.title
-    page = safe(ctx.server.endpoints.authorization_endpoint, "The authorization endpoint")
-    exchange = safe(ctx.server.endpoints.token_endpoint, "The token endpoint")
+
+def _openrouter_callback(ctx: FlowContext, state: Secret) -> str:
     if ctx.redirect_uri is None:
-        raise SettingWrong(f"{title} has no redirect URI", code="preset_faulty")
-    callback_url = f"{ctx.redirect_uri.rstrip('/')}/{quote(state.reveal(), safe='')}"
+        raise SettingWrong(f"{ctx.provider.title} has no redirect URI", code="preset_faulty")
+    return f"{ctx.redirect_uri.rstrip('/')}/{quote(state.reveal(), safe='')}"
+
+
+def _openrouter_expectation(ctx: FlowContext, state: Secret) -> Expectation:
+    return Expectation(state=state, path=urlsplit(_openrouter_callback(ctx, state)).path, stateless=True)
+
+
+def _openrouter_address(ctx: FlowContext, state: Secret, code_verifier: Secret) -> Secret:
+    page = safe(ctx.server.endpoints.authorization_endpoint, "The authorization endpoint")
+    safe(ctx.server.endpoints.token_endpoint, "The token endpoint")
     params = {
         **ctx.provider.authorize_params,
-        "callback_url": callback_url,
+        "callback_url": _openrouter_callback(ctx, state),
         "code_challenge": sha256_base64url(code_verifier.reveal()),
         "code_challenge_method": "S256",
     }
-    yield OpenBrowser(Secret(with_query(page, params)))
-    callback: Callback = yield AwaitCallback(
-        Expectation(state=state, path=urlsplit(callback_url).path, stateless=True)
-    )
+    return Secret(with_query(page, params))
+
+
+def _openrouter_key(ctx: FlowContext, callback: Callback, code_verifier: Secret) -> Flow[SignInResult]:
+    title = ctx.provider.title
+    exchange = safe(ctx.server.endpoints.token_endpoint, "The token endpoint")
     code = code_in(callback, ctx)
     body = {"code": code.reveal(), "code_verifier": code_verifier.reveal(), "code_challenge_method": "S256"}
     headers = {"Accept": "application/json", "Content-Type": "application/json"}
@@ -124,3 +127,6 @@ def openrouter_keys(
     bearer = replace(ctx, dpop_key=None)
     identity = yield from identify(bearer, grant, claims=None, method="oauth", answer=shown)
     return SignInResult(grant, identity)
+
+
+_OPENROUTER = OwnSignIn(_openrouter_address, _openrouter_expectation, _openrouter_key)
