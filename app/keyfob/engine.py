@@ -241,6 +241,24 @@ class Engine:
                 closing()
 
 
+@dataclass(frozen=True, slots=True)
+class WebPorts:
+    """What web sign-in (`keyfob.gateway.web`) reaches outside. Its sessions are its own: it has no account
+    store and no vault.
+    """
+
+    presets: Catalogue
+    transport: Transport
+    api: Transport  # for calls of the provider's API: larger answers
+    locks: Locks
+    dns_txt: Callable[[str], tuple[str, ...]]
+    clock: Clock
+    entropy: Entropy
+    new_key: Callable[[MadeAlgorithm], SigningKey]
+    dumps: Callable[[Record], str]
+    load: Callable[[str], Record]
+
+
 def build(ports: Ports) -> Engine:
     """The engine over these ports. Nothing is read or written yet."""
     store, vault, clock, settings = ports.store, ports.vault, ports.clock, ports.settings.current
@@ -468,6 +486,36 @@ def system_ports(
         encrypted_file=lambda: encrypted_file(home, kept),
         vault_lock=lock,
     )
+
+
+API_ANSWER_MOST = 32 * 1024 * 1024  # bytes of an API's answer to a web application
+
+
+def web_ports(database_url: str, presets: Path) -> WebPorts:
+    """This computer's ports for web sign-in with this database. Its locks hold across all servers that use
+    the database. `presets` is a folder with a `providers/` of your own presets; it need not exist. Raises
+    SettingWrong for a database that is no file and no server.
+    """
+    return WebPorts(
+        presets=standard(presets),
+        transport=HttpTransport(now),
+        api=HttpTransport(now, body_most=API_ANSWER_MOST),
+        locks=_locks_beside(database_url),
+        dns_txt=txt_lookup(),
+        clock=now,
+        entropy=entropy,
+        new_key=new_key,
+        dumps=codec.description,
+        load=codec.load_record,
+    )
+
+
+def _locks_beside(database_url: str) -> Locks:
+    """For SQLite: lock files in a folder beside the database's file."""
+    kind, _, file = database_url.partition(":///")
+    if not kind.startswith("sqlite") or not file:
+        raise SettingWrong("Web sign-in keeps its sessions in a file of SQLite or in PostgreSQL")
+    return FileLocks(Path(f"{file}.locks"))
 
 
 def token_rule_of(catalogue: Catalogue, record: Record) -> str | None:

@@ -131,15 +131,16 @@ class AuditEvent(Base):
     __table_args__ = (Index("ix_gateway_audit_at", "at"), Index("ix_gateway_audit_key_id", "key_id"))
 
 
-def open_database(url: str) -> sessionmaker[Session]:
-    """Opens a database and brings its tables up to date. Blocks.
+def open_database(url: str, migrations: Path = MIGRATIONS) -> sessionmaker[Session]:
+    """Opens a database and brings its tables up to date. Blocks. `migrations` is an Alembic environment: by
+    default that of these tables.
 
     SQLite: `sqlite:////path/to/file.db`. PostgreSQL: `postgresql://user@host/name`, which uses psycopg 3.
     Raises AuthSettingError for an address that is not one, Transient if the database cannot be reached.
     """
     engine = _engine(url)
     try:
-        _migrate(engine)
+        _migrate(engine, migrations)
     except SQLAlchemyError as error:
         engine.dispose()
         raise Transient("The database cannot be used", detail=_plain(error)) from None
@@ -178,12 +179,12 @@ def _prepare_sqlite(connection: Any, _: ConnectionPoolEntry) -> None:  # noqa: A
     connection.execute("PRAGMA synchronous=FULL")
 
 
-def _migrate(engine: Engine) -> None:
+def _migrate(engine: Engine, migrations: Path) -> None:
     from alembic import command
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("script_location", str(migrations).replace("%", "%%"))
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})

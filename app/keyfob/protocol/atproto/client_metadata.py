@@ -27,10 +27,12 @@ def client_metadata(
     keys: Sequence[SigningKey] = (),
     client_name: str = "Keyfob",
     client_uri: str | None = None,
+    jwks_uri: str | None = None,
 ) -> dict[str, Any]:
     """The document to host at `client_id`. With `keys`, a confidential client that proves itself by
-    private_key_jwt; without, a public one. Raises Usage if the address or the redirects cannot be a client's,
-    or if the servers would refuse such a client.
+    private_key_jwt; without, a public one. `jwks_uri`: the address of the keys, in place of the keys
+    themselves, so that they can change without the document. Raises Usage if the address or the redirects
+    cannot be a client's, or if the servers would refuse such a client.
     """
     if fault_of(client_id) is not None or not client_id.startswith("https://"):
         raise Usage("This client id must be an https address where you host the document")
@@ -62,5 +64,8 @@ def client_metadata(
         document["client_uri"] = client_uri
     if keys:
         document["token_endpoint_auth_signing_alg"] = keys[0].alg
-        document["jwks"] = {"keys": [published_jwk(key) for key in keys]}
+        if jwks_uri is not None:
+            document["jwks_uri"] = jwks_uri
+        else:
+            document["jwks"] = {"keys": [published_jwk(key) for key in keys]}
     return document

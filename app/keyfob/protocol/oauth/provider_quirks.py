@@ -80,9 +80,9 @@ def issued_client(ctx: FlowContext, callback: Callback) -> tuple[FlowContext, st
     return replace(ctx, client=replace(ctx.client, client_id=issued)), issued
 
 
-# --- OpenRouter's key grant: PKCE with no client, no scopes and no state; what it gives is a key that does not
-# end. As the server sends no state back, the state is the last part of the callback's path, which only this
-# attempt's browser was told.
+# --- OpenRouter's key grant: PKCE with no client, no scopes and no state; what it gives is a key that does
+# not end. As the server sends no state back, the state is the last part of the callback's path, which only
+# this attempt's browser was told.
 
 
 def _openrouter_callback(ctx: FlowContext, state: Secret) -> str:

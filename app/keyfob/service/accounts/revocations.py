@@ -298,7 +298,7 @@ class Revocations:
                 plain_host=ctx.provider.plain_host,
             )
             return "yes" if gone == "yes" else "unsupported"
-        outcomes = [self._revoke_one(ctx, grant, token, hint) for token, hint in _tokens(ctx, grant)]
+        outcomes = [self._revoke_one(ctx, grant, token, hint) for token, hint in tokens_to_revoke(ctx, grant)]
         # Revoking one of them ends the others too (RFC 7009 §2.1).
         best: tuple[RevocationOutcome, ...] = ("yes", "unconfirmed")
         return next((word for word in best if word in outcomes), "unsupported")
@@ -372,7 +372,7 @@ def report(events: EventBus, record: Record, outcomes: Sequence[RevocationOutcom
         )
 
 
-def _tokens(ctx: FlowContext, grant: Grant) -> list[tuple[Secret, TokenHint]]:
+def tokens_to_revoke(ctx: FlowContext, grant: Grant) -> list[tuple[Secret, TokenHint]]:
     """Which tokens to send, in order. Revoking a refresh token ends its access tokens too (RFC 7009 §2.1), so
     one is enough unless the preset says `both`.
     """

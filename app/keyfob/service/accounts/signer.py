@@ -149,7 +149,7 @@ class Signer:
         grant = self._keeper.grant(record.account.key, min_life=None, rejected=wanted.rejected)
         pin = record.account.pin
         request = place_token(
-            _with_scheme(api, grant),
+            with_scheme(api, grant),
             Request(wanted.method, url, "api"),
             grant.access,
             token_type=grant.token_type,
@@ -171,7 +171,7 @@ class Signer:
         return SignedRequest(record.account.id, request.url, headers, grant.access, grant.expires_at)
 
 
-def _with_scheme(api: Api, grant: Grant) -> Api:
+def with_scheme(api: Api, grant: Grant) -> Api:
     """A token bound to a key goes as `DPoP` in `Authorization` (RFC 9449 §7.1), whatever else the preset
     says.
     """

@@ -137,7 +137,7 @@ class Clients:
         from_env = self._from_environment(preset, "client_id")
         if from_env:
             secret = self._from_environment(preset, "client_secret")
-            return StoredClient(from_env, _auth(preset, bool(secret)), bool(secret), "environment")
+            return StoredClient(from_env, auth_for(preset, bool(secret)), bool(secret), "environment")
         kept = self._store.read(_name(preset.id, inputs))
         if kept:
             body = json.loads(kept)
@@ -146,7 +146,7 @@ class Clients:
         if preset.client.client_id:
             return StoredClient(preset.client.client_id, preset.client.auth, False, "preset")
         published = preset.publisher.get(method or preset.methods[0])
-        return StoredClient(published, _auth(preset, False), False, "publisher") if published else None
+        return StoredClient(published, auth_for(preset, False), False, "publisher") if published else None
 
     def keep(
         self, preset: Provider, inputs: Mapping[str, str], client_id: str, secret: Secret | None
@@ -166,7 +166,7 @@ class Clients:
             self._vault.delete(name)
         body = {
             "client_id": client_id,
-            "auth": _auth(preset, secret is not None),
+            "auth": auth_for(preset, secret is not None),
             "secret": secret is not None,
         }
         self._store.write(name, json.dumps(body))
@@ -366,7 +366,7 @@ def check_secret(secret: Secret) -> None:
         raise Usage("A client secret must be printable ASCII, on one line", code="secret_malformed")
 
 
-def _auth(provider: Provider, has_secret: bool) -> ClientAuth:
+def auth_for(provider: Provider, has_secret: bool) -> ClientAuth:
     """How this client proves itself: as the preset says where that fits what the user has."""
     auth = provider.client.auth
     if auth in ("basic_empty", "private_key_jwt"):

@@ -24,40 +24,52 @@ def account_of(
     ready: PreparedSignIn, outcome: SignInOutcome, key: str, created_at: datetime | None
 ) -> Account:
     """The account, with the label that it would like to have."""
-    context, identity, provider = outcome.context, outcome.result.identity, ready.provider
-    pin = Pin(
-        server=_with_revocation(context, provider),
-        client_id=outcome.result.issued_client_id or context.client.client_id,
-        client_auth=context.client.auth,
-        redirect_uri=context.redirect_uri,
-        resource=context.resource,
-        registration_uri=outcome.registration_uri,
-        inputs=context.inputs,
-        api_base=outcome.api_base or provider.api.base,
-        api_hosts=_hosts(provider, ready.method, outcome.api_hosts),
-        dpop=context.dpop_key is not None,
-        plain_host=provider.plain_host,
-    )
-    label = (
-        ready.attempt.request.label
-        or identity.username
-        or identity.email
-        or identity.name
-        or _subject(identity.subject, ready.method)
+    return account_from(ready.method, outcome, key, ready.attempt.request.label, created_at)
+
+
+def account_from(
+    method: Method, outcome: SignInOutcome, key: str, label: str | None, created_at: datetime | None
+) -> Account:
+    """The same without an attempt. `label`: the one that was asked for."""
+    identity = outcome.result.identity
+    wanted = (
+        label or identity.username or identity.email or identity.name or _subject(identity.subject, method)
     )
     return Account(
         key=key,
-        provider=provider.id,
-        label=label_from(label),
-        method=ready.method,
+        provider=outcome.context.provider.id,
+        label=label_from(wanted),
+        method=method,
         subject=identity.subject,
-        pin=pin,
+        pin=pin_of(outcome.context, method, outcome),
         name=identity.name or identity.username,
         email=identity.email,
         avatar_url=identity.avatar_url,
         plan=identity.plan,
-        asked_scopes=context.scopes,
+        asked_scopes=outcome.context.scopes,
         created_at=created_at,
+    )
+
+
+def pin_of(context: FlowContext, method: Method, outcome: SignInOutcome | None = None) -> Pin:
+    """What a sign-in in this context pins. `outcome`: once it is known."""
+    provider = context.provider
+    issued, base, hosts, registration = None, None, None, None
+    if outcome is not None:
+        issued, registration = outcome.result.issued_client_id, outcome.registration_uri
+        base, hosts = outcome.api_base, outcome.api_hosts
+    return Pin(
+        server=_with_revocation(context, provider),
+        client_id=issued or context.client.client_id,
+        client_auth=context.client.auth,
+        redirect_uri=context.redirect_uri,
+        resource=context.resource,
+        registration_uri=registration,
+        inputs=context.inputs,
+        api_base=base or provider.api.base,
+        api_hosts=_hosts(provider, method, hosts),
+        dpop=context.dpop_key is not None,
+        plain_host=provider.plain_host,
     )
 
 

@@ -94,22 +94,32 @@ class NewContexts:
         """`context` with the key that the tokens will be bound to, if the preset wants one. The key is in the
         vault before anything is sent: a crash after the exchange must find it there.
         """
-        offered = context.server.dpop_signing_alg_values_supported
-        wanted = ready.provider.dpop
-        if not (always or wanted == "always" or (wanted == "offered" and bool(offered))):
+        alg = binding_algorithm(context, always=always)
+        if alg is None:
             return context
-        usable = [alg for alg in MADE_ALGORITHMS if not offered or alg in offered]
-        if not usable:
-            raise PeerFault(
-                f"{ready.provider.title} and Keyfob have no algorithm for DPoP in common",
-                code="metadata_invalid",
-            )
-        key = self._new_key(usable[0])
+        key = self._new_key(alg)
         name = f"{ready.account_key}/dpop"
         self._vault.save(name, seal_key(key))
         kept = self._vault.load(name)
         assert kept is not None
         return replace(context, dpop_key=unseal_key(kept))
+
+
+def binding_algorithm(context: FlowContext, *, always: bool = False) -> MadeAlgorithm | None:
+    """The algorithm of the key that the tokens will be bound to (DPoP); None if the preset wants none. Raises
+    PeerFault `metadata_invalid` if the server takes none of ours.
+    """
+    offered = context.server.dpop_signing_alg_values_supported
+    wanted = context.provider.dpop
+    if not (always or wanted == "always" or (wanted == "offered" and bool(offered))):
+        return None
+    usable = [alg for alg in MADE_ALGORITHMS if not offered or alg in offered]
+    if not usable:
+        raise PeerFault(
+            f"{context.provider.title} and Keyfob have no algorithm for DPoP in common",
+            code="metadata_invalid",
+        )
+    return usable[0]
 
 
 def outcome_of(

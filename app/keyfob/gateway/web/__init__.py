@@ -1,0 +1,39 @@
+"""Sign-in for web applications: "Sign in with …" on a server, which keeps the tokens.
+
+    from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from keyfob.gateway.web import AppRegistration, SignInMiddleware, WebSettings, WebSignIn
+
+    web = WebSignIn(
+        WebSettings("https://app.example.org", [AppRegistration("bluesky")], secret_keys=[...]),
+        "postgresql://app@db/app",
+    )
+    app = Starlette(middleware=[Middleware(SignInMiddleware, sign_in=web)], routes=...)
+
+The application then has `request.state.keyfob`: who is signed in, and `await
+request.state.keyfob.call("GET", "/…")` for the provider's API as that person. The browser gets no token
+and no key. Needs the extra `keyfob[gateway]`.
+"""
+
+from keyfob.gateway.web.asgi import SignInMiddleware, visitor_of
+from keyfob.gateway.web.calls import ApiResponse
+from keyfob.gateway.web.client_keys import ClientKeySet, read_keys
+from keyfob.gateway.web.events import SessionEvent
+from keyfob.gateway.web.settings import AppRegistration, WebSettings
+from keyfob.gateway.web.visitors import Ended, SignedIn, Visitor
+from keyfob.gateway.web.web_sign_in import WebSignIn
+
+__all__ = [
+    "ApiResponse",
+    "AppRegistration",
+    "ClientKeySet",
+    "Ended",
+    "SessionEvent",
+    "SignInMiddleware",
+    "SignedIn",
+    "Visitor",
+    "WebSettings",
+    "WebSignIn",
+    "read_keys",
+    "visitor_of",
+]
