@@ -126,6 +126,7 @@ from keyfob.service.sign_in.sign_in import SignIn
 from keyfob.service.sign_in.trace import Traces
 from keyfob.tools.imports import Imports
 from keyfob.tools.tool_check import tools_finding
+from keyfob.tools.tool_keys import ToolKeys
 from keyfob.tools.tool_setup import ToolSetup
 from keyfob.tools.wiring import Wiring
 from keyfob.updates.companion_feeds import GITHUB, CompanionFeeds
@@ -310,7 +311,7 @@ def build(ports: Ports) -> Engine:
         home=ports.user_home,
         environment=ports.environment,
     )
-    tool_setup = ToolSetup(accounts, wiring, ports.user_home)
+    tool_setup = ToolSetup(accounts, wiring, ToolKeys(ports.home.state), ports.user_home)
     return Engine(
         home=ports.home,
         providers=catalogue,

@@ -39,10 +39,11 @@ def test_links_from_the_root_of_a_host() -> None:
 
 
 def test_only_lists_of_registries() -> None:
-    assert are_wanted("application/vnd.pypi.simple.v1+json, text/html;q=0.01")
-    assert are_wanted("application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*")
-    assert not are_wanted("application/json")
-    assert not are_wanted("*/*")
+    assert are_wanted({"Accept": "application/vnd.pypi.simple.v1+json, text/html;q=0.01"})
+    assert are_wanted({"Accept": "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*"})
+    assert are_wanted({"Accept": "application/json", "Pacote-Req-Type": "packument"})
+    for other in ({"Accept": "application/json"}, {"Accept": "*/*"}, {"Pacote-Req-Type": "tarball"}, {}):
+        assert not are_wanted(other)
 
 
 def place(provider: str, *hosts: str, method: str = "oauth") -> Place:

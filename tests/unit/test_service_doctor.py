@@ -26,7 +26,7 @@ from keyfob.core.provider import Endpoints, Server
 from keyfob.engine import Engine, build
 from keyfob.process.home import open_home
 from keyfob.service.doctor import ORDER
-from keyfob.tools.edits import BEGIN, END
+from keyfob.tools.edits import END, begin_of
 from support.fake_ports import NOW, ScriptedTransport, fake_ports
 from support.sample_engine import sample_engine
 from support.samples import sample_views
@@ -182,7 +182,7 @@ def wire_git(engine: Engine, file: Path, text: str, *accounts: str) -> None:
 
 
 def ours(*lines: str) -> str:
-    return "".join(f"{line}\n" for line in (BEGIN.format(tool="git"), *lines, END.format(tool="git")))
+    return "".join(f"{line}\n" for line in (begin_of("git"), *lines, END.format(tool="git")))
 
 
 def on_path(folder: Path, *programs: str) -> dict[str, str]:

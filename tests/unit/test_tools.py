@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from keyfob import tools
 from keyfob.cli.wire import wire
 from keyfob.tools.registry import FORMATS, SETUPS, TOOLS
+from keyfob.tools.tool import Tool
 
 GUIDE = Path(__file__).parents[2] / "docs" / "tools.md"
 FILES = sorted(path.stem for path in Path(tools.__file__).parent.glob("*.py") if path.stem != "__init__")
@@ -20,7 +21,7 @@ FILES = sorted(path.stem for path in Path(tools.__file__).parent.glob("*.py") if
 
 def test_every_file_that_has_a_tool_is_in_the_registry() -> None:
     modules = [importlib.import_module(f"keyfob.tools.{name}") for name in FILES]
-    found = [module.TOOL for module in modules if hasattr(module, "TOOL")]
+    found = [each for module in modules for each in vars(module).values() if isinstance(each, Tool)]
     assert sorted(each.name for each in found) == sorted(each.name for each in TOOLS)
 
 

@@ -16,10 +16,12 @@ from keyfob.cli import aws_keys, host_lookup, words
 from keyfob.cli.options import account_argument, json_option, pass_session
 from keyfob.cli.session import Session
 from keyfob.cli.token_source import header, hosts_of, id_token, lease
-from keyfob.core.errors import SettingWrong, Usage
+from keyfob.core.errors import NotFound, SettingWrong, Usage
+from keyfob.core.gateway_address import TOOL_USER
 from keyfob.core.text import plain
 from keyfob.core.times import to_rfc3339
 from keyfob.tools import hosts
+from keyfob.tools.tool_keys import tool_key
 
 EXEC_API = "client.authentication.k8s.io"
 MOST_STATUS = 1024  # characters of a response's first line
@@ -120,6 +122,33 @@ def aws(session: Session, account: str, account_id: str | None, role: str | None
     """
     keys = aws_keys.keys_of(session, account, aws_keys.Role(account_id, role))
     session.exactly(json.dumps({"Version": 1, **keys}))
+
+
+@credential.command("gateway", short_help="A tool's key for the gateway.")
+@click.argument("tool")
+@click.argument("action", required=False)
+@json_option
+@pass_session
+def gateway(session: Session, tool: str, action: str | None) -> None:
+    """Print the key that `keyfob wire TOOL --through-gateway` made. With the ACTION get, as git wants it.
+
+    \b
+    Example:
+      keyfob credential gateway codex
+    """
+    if action is not None and action != "get":
+        return  # git's store and erase: the key is Keyfob's to keep and to end
+    found = tool_key(tool)
+    if found is None:
+        raise NotFound(
+            f"{plain(tool, 80)} does not use the gateway",
+            code="caller_not_found",
+            remedy=f"Run: keyfob wire {plain(tool, 80)} --through-gateway",
+        )
+    if action == "get":
+        session.exactly(f"username={TOOL_USER}\npassword={found.key.reveal()}")
+    else:
+        session.exactly(found.key.reveal())
 
 
 @credential.command("aws-roles", short_help="The roles of an AWS IAM Identity Center account.")

@@ -17,6 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from keyfob.cli.wire_gateway import undo_tool
 from keyfob.core.errors import KeychainError, KeyfobError, Transient
 from keyfob.core.words import KEEPER_ROLE
 from keyfob.engine import Engine
@@ -226,7 +227,7 @@ def _leave_menu(engine: Engine, done: Removed) -> None:
 def _unwire(engine: Engine, tool: str, done: Removed) -> None:
     def undo() -> None:
         changes = engine.wiring.undoing(tool)
-        engine.wiring.undo(tool, changes)
+        undo_tool(engine, tool, changes)
         done.restored.extend(change.path for change, _ in changes)
 
     _try(done, f"the setup of {tool}", undo)

@@ -11,9 +11,8 @@ from keyfob.cli.gateway_database import database
 from keyfob.cli.keys import ONCE, span
 from keyfob.cli.options import account_argument, json_option, pass_session
 from keyfob.cli.session import Session
+from keyfob.core.gateway_address import ADDRESS, account_path
 from keyfob.core.times import from_rfc3339
-
-ADDRESS = "http://127.0.0.1:2026"
 
 
 @click.group(short_help="Manage what callers of the gateway may do.")
@@ -100,7 +99,7 @@ def create(
             tenant_id=tenant_id,
         )
         found = grant_json(made, Uses(), session.now())
-    address = f"{ADDRESS}/{view.id}"
+    address = ADDRESS + account_path(view.provider, view.label)
     if session.json:
         session.document({**found, "url": address, **({"key": key} if key else {})})
         return

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from keyfob.cli import host_lookup
 from keyfob.cli.helper_program import finished, say, usage
 from keyfob.client import tokens
+from keyfob.core.gateway_address import TOOL_USER
 from keyfob.process.own_process import begin
 from keyfob.tools import hosts
 
@@ -50,6 +51,8 @@ def _run(words: list[str]) -> int:
     scheme, host, named = hosts.split(words[1])
     if not host or not hosts.is_safe(scheme, host):
         return 1  # pip asks again with the host alone; it is not known then whether that is for https
+    if (username or named) == TOOL_USER:
+        return _gateway_key(words[1], options)
     try:
         account = host_lookup.choose(host, "pip", username=username or named)
         if account is None:
@@ -61,6 +64,23 @@ def _run(words: list[str]) -> int:
         say(remedies.sentence(error).rstrip("."))
         return 1
     _print(token, username or named or str(account["label"]), options)
+    return 0
+
+
+def _gateway_key(address: str, options: dict[str, str]) -> int:
+    """Pip's key for the gateway, if `keyfob wire pip --through-gateway` led it to this address."""
+    from keyfob.core.errors import KeyfobError
+    from keyfob.tools.tool_keys import tool_key
+
+    try:
+        found = tool_key("pip")
+    except KeyfobError as error:
+        say(error.message)
+        return 1
+    scheme, host, _ = hosts.split(address)
+    if found is None or found.gateway != f"{scheme}://{host}":
+        return 1
+    _print(found.key.reveal(), TOOL_USER, options)
     return 0
 
 

@@ -1,28 +1,30 @@
 """`keyfob wire` and `keyfob unwire`: configure a tool to get its credentials from Keyfob, and undo that.
 
-It shows the change and asks first. A backup stays next to each changed
-file until the change is undone. No token is ever written.
+It shows the change and asks first. A backup stays next to each changed file until the change is undone. No
+token is ever written.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import click
 
+from keyfob.cli.keys import span
 from keyfob.cli.options import F, complete_accounts, json_option, pass_session
 from keyfob.cli.session import Session
-from keyfob.core.errors import SignInEnded, Usage
-from keyfob.core.text import inert
+from keyfob.cli.wire_gateway import Terms, access_of, undo_tool, wire_through_gateway
+from keyfob.cli.wire_shown import ask, print_changes, show
+from keyfob.core.errors import Usage
+from keyfob.core.gateway_address import ADDRESS, checked_address
 from keyfob.ports import BACKUP_SUFFIX
 from keyfob.process.own_process import find_program
 from keyfob.tools.edits import Change
 from keyfob.tools.registry import SETUPS
 from keyfob.tools.setup import Option
-from keyfob.tools.tool_setup import Asked, Lack, lacks
+from keyfob.tools.tool_setup import Asked, lacks
 from keyfob.tools.wiring import State
 
 CHANGED = "changed since"
@@ -72,11 +74,25 @@ def _tool_options(function: F) -> F:
       keyfob wire kubectl work --user me --context staging
       keyfob wire kubectl work --id-token
       keyfob wire mcp github --server github
+      keyfob wire git github --through-gateway --method read --path '/acme/**'
     """,
 )
 @click.argument("tool", type=click.Choice(list(SETUPS)), required=False)
 @click.argument("accounts", nargs=-1, metavar="[ACCOUNT]...", shell_complete=complete_accounts)
 @_tool_options
+@click.option(
+    "--through-gateway",
+    is_flag=True,
+    help="Give the tool a base URL and a key of the gateway instead of a token.",
+)
+@click.option("--gateway", metavar="URL", help=f"The gateway's address. Default: {ADDRESS}.")
+@click.option(
+    "--method", "methods", multiple=True, metavar="M", help="Through the gateway: allow this method."
+)
+@click.option(
+    "--path", "paths", multiple=True, metavar="P", help="Through the gateway: allow this path: /acme/**."
+)
+@click.option("--until", callback=span, metavar="SPAN", help="Through the gateway: end it after 3h, 9d, 4w.")
 @click.option("--list", "listed", is_flag=True, help="List the tools: installed, and set up by Keyfob.")
 @YES
 @json_option
@@ -88,6 +104,11 @@ def wire(
     accounts: tuple[str, ...],
     listed: bool,
     yes: bool,
+    through_gateway: bool,
+    gateway: str | None,
+    methods: tuple[str, ...],
+    paths: tuple[str, ...],
+    until: timedelta | None,
     **options: str | None,
 ) -> None:
     """Set up `tool` for these accounts, or for all that tools may use, after the user sees the changes."""
@@ -98,19 +119,29 @@ def wire(
         raise Usage(
             "Which tool?", remedy=f"Choose one of {', '.join(SETUPS)}. `keyfob wire --list` shows more."
         )
+    given = {name: value for name, value in options.items() if value is not None}
+    terms = Terms(methods, paths, until)
+    if through_gateway:
+        asked = Asked(Path.cwd(), accounts, given, checked_address(gateway or ADDRESS))
+        wire_through_gateway(session, tool, asked, terms, yes=yes)
+        return
+    if gateway is not None or terms != Terms():
+        raise Usage(
+            "--gateway, --method, --path and --until are for access through the gateway",
+            remedy="Add --through-gateway.",
+        )
     engine = session.engine
     views = [engine.accounts.view(ref) for ref in accounts] if accounts else engine.accounts.views()
-    given = {name: value for name, value in options.items() if value is not None}
     asked = Asked(Path.cwd(), accounts, given)
     planned = engine.tool_setup.plan(tool, asked)
     changes = [change for change in planned.changes if change.needed]
-    _show(session, changes)
+    show(session, changes)
     if changes:
         for warning in planned.warnings:
             session.note(click.style(f"Warning: {warning}", fg="yellow"))
-        _ask(f"Make {'this change' if len(changes) == 1 else 'these changes'}?", yes)
+        ask(f"Make {'this change' if len(changes) == 1 else 'these changes'}?", yes)
         engine.tool_setup.make(tool, asked, planned)
-    _print_changes(
+    print_changes(
         session,
         tool,
         changes,
@@ -140,19 +171,19 @@ def unwire(session: Session, tool: str | None, everything: bool, yes: bool) -> N
         raise Usage("No tool is named", remedy="Name one, or add --all for each tool that Keyfob has set up.")
     tools = wiring.wired() if tool is None else [tool]
     if tool is not None and wiring.notes(tool) is None:
-        _print_changes(session, tool, [], [], "is not wired")
+        print_changes(session, tool, [], [], "is not wired")
         return
     undoing = {each: wiring.undoing(each) for each in tools}
     for changes in undoing.values():
-        _show(session, [change for change, _ in changes])
+        show(session, [change for change, _ in changes])
     if undoing:
-        _ask("Undo this?" if len(tools) == 1 else f"Undo this for {', '.join(tools)}?", yes)
+        ask("Undo this?" if len(tools) == 1 else f"Undo this for {', '.join(tools)}?", yes)
     undone: list[Change] = []
     for each, changes in undoing.items():
-        wiring.undo(each, changes)
+        undo_tool(session.engine, each, changes)
         undone += [change for change, _ in changes]
     if tool is not None:
-        _print_changes(session, tool, undone, [], "was already undone")
+        print_changes(session, tool, undone, [], "was already undone")
     elif session.json:
         session.document({"tools": tools, "changed": [str(change.path) for change in undone]})
     else:
@@ -165,10 +196,12 @@ def _print_tools(session: Session) -> None:
     """Each tool: whether its program is installed, and whether Keyfob has set it up."""
     wiring = session.engine.wiring
     states = {name: wiring.state(name) for name in SETUPS}
+    access = access_of(session, [name for name, state in states.items() if state != "not_wired"])
     installed = {name: _is_installed(name, setup.programs) for name, setup in SETUPS.items()}
     if session.json:
         rows = [
             {"tool": name, "summary": setup.summary, "installed": installed[name], "state": states[name]}
+            | ({"gateway": access[name][0], "access": access[name][1]} if name in access else {})
             for name, setup in SETUPS.items()
         ]
         session.document({"tools": rows})
@@ -176,7 +209,11 @@ def _print_tools(session: Session) -> None:
     width = max(map(len, SETUPS))
     for name, setup in SETUPS.items():
         word = STATES[states[name]] or ("installed" if installed[name] else "")
-        session.say(f"{name.ljust(width)}  {word.ljust(len(CHANGED))}  {setup.summary}")
+        way = ""
+        if name in access:
+            word = "access ended" if access[name][1] == "ended" else word
+            way = f" (through {access[name][0]})"
+        session.say(f"{name.ljust(width)}  {word.ljust(len(CHANGED))}  {setup.summary}{way}")
 
 
 def _is_installed(name: str, programs: tuple[str, ...] | None) -> bool | None:
@@ -184,49 +221,3 @@ def _is_installed(name: str, programs: tuple[str, ...] | None) -> bool | None:
     if programs == ():
         return None
     return any(find_program(each) is not None for each in programs or (name,))
-
-
-def _show(session: Session, changes: list[Change]) -> None:
-    for change in changes:
-        for line in change.lines():
-            colour = {"+": "green", "-": "red"}.get(line[:1])
-            session.note(click.style(inert(line), fg=colour))
-
-
-def _ask(question: str, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise Usage(
-            "This command needs an answer, but stdin is not a terminal",
-            remedy="Check the change above. To make it, add --yes.",
-        )
-    if not click.confirm(question, err=True):
-        raise SignInEnded("Nothing was changed", remedy="Try again when you are ready.")
-
-
-def _print_changes(
-    session: Session,
-    tool: str,
-    changes: list[Change],
-    notes: list[str],
-    otherwise: str,
-    lacking: Sequence[Lack] = (),
-) -> None:
-    if session.json:
-        document = {"tool": tool, "changed": [str(change.path) for change in changes], "notes": notes}
-        rows = [
-            {"account": each.account.id, "access": each.access, "command": each.command} for each in lacking
-        ]
-        session.document({**document, "lacking": rows} if rows else document)
-        return
-    for change in changes:
-        session.say(f"Changed {change.path}")
-    if not changes and otherwise:
-        session.say(f"Nothing to do: {tool} {otherwise}")
-    for note in notes:
-        session.say(note)
-    for lack in lacking:
-        text = f"Warning: {lack.account.id} does not have the access that {tool} needs ({lack.access})."
-        session.note(click.style(text, fg="yellow"))
-        session.note(f"To ask for it, run: {lack.command}")

@@ -6,13 +6,27 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from keyfob.core.errors import SettingWrong
 from keyfob.core.secret import Secret
 from keyfob.tools import edits
 from keyfob.tools.commands import command_of
 from keyfob.tools.entries import READ_ONLY, Entry, Format, Place
-from keyfob.tools.setup import Setup, SetupPlan, SetupRequest, json_edit, one_account, refuse_other
+from keyfob.tools.sdk import base_url
+from keyfob.tools.setup import (
+    GatewayAccess,
+    GatewaySetup,
+    Reach,
+    Setup,
+    SetupPlan,
+    SetupRequest,
+    json_edit,
+    one_account,
+    refuse_other,
+)
 from keyfob.tools.text_places import json_object
 from keyfob.tools.tool import Tool
+
+BASE_URL = "ANTHROPIC_BASE_URL"
 
 
 def plan(request: SetupRequest) -> SetupPlan:
@@ -26,6 +40,41 @@ def plan(request: SetupRequest) -> SetupPlan:
         body["apiKeyHelper"] = command
 
     return SetupPlan([json_edit(request, folder / "settings.json", change)])
+
+
+def through_gateway(request: SetupRequest, gateway: GatewayAccess) -> SetupPlan:
+    """The base URL, and `apiKeyHelper` for the key."""
+    account = one_account(request, "claude", prefer="anthropic")
+    folder = Path(request.environment.get("CLAUDE_CONFIG_DIR") or request.home / ".claude")
+    path, command = folder / "settings.json", f"{command_of('keyfob')} credential gateway claude"
+    url, notes = base_url("anthropic", account, gateway)
+
+    def change(body: dict[str, Any]) -> None:
+        refuse_other(path, "apiKeyHelper", body.get("apiKeyHelper"), command)
+        body["apiKeyHelper"] = command
+        env = body.setdefault("env", {})
+        there = env.get(BASE_URL)
+        if there is not None and not str(there).startswith(gateway.base):
+            raise SettingWrong(f"{path} already has another {BASE_URL}", remedy="Remove it, then try again.")
+        env[BASE_URL] = url
+
+    made = json_edit(request, path, change)
+    return SetupPlan([made], notes, remembered={"base_url": url}, reaches=[Reach(account.id)])
+
+
+def undo_gateway(text: str, remembered: Mapping[str, str]) -> str:
+    """Without our base URL and helper."""
+
+    def change(body: dict[str, Any]) -> None:
+        if "keyfob" in str(body.get("apiKeyHelper")):
+            del body["apiKeyHelper"]
+        env = body.get("env")
+        if isinstance(env, dict) and env.get(BASE_URL) == remembered.get("base_url"):
+            env.pop(BASE_URL, None)
+            if not env:
+                del body["env"]
+
+    return edits.with_json(text, change, "settings.json")
 
 
 def undo(text: str, _: Mapping[str, str]) -> str:
@@ -53,7 +102,7 @@ def credentials(text: str) -> Iterator[Entry]:
 
 TOOL = Tool(
     "claude",
-    Setup("Claude Code's API key", plan, undo),
+    Setup("Claude Code's API key", plan, undo, gateway=GatewaySetup(through_gateway, undo_gateway)),
     (
         Format(
             "claude",

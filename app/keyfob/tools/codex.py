@@ -5,8 +5,11 @@ sign-in, which is shown and never used.
 from __future__ import annotations
 
 import json
+import re
 import shlex
+import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +20,22 @@ from keyfob.ports import Span
 from keyfob.tools import edits, hosts
 from keyfob.tools.commands import command_of
 from keyfob.tools.entries import KEY, READ_ONLY, Entry, Format, Place
-from keyfob.tools.setup import Option, Setup, SetupPlan, SetupRequest, block_edit, one_account
+from keyfob.tools.sdk import base_url
+from keyfob.tools.setup import (
+    GatewayAccess,
+    GatewaySetup,
+    Option,
+    Reach,
+    Setup,
+    SetupPlan,
+    SetupRequest,
+    block_edit,
+    one_account,
+)
 from keyfob.tools.text_places import json_object, json_strings
 from keyfob.tools.tool import Tool
+
+CHOICE = "codex (model provider)"  # of the block at the file's beginning, where tables have not begun
 
 
 def plan(request: SetupRequest) -> SetupPlan:
@@ -54,6 +70,45 @@ def plan(request: SetupRequest) -> SetupPlan:
         f"args = {json.dumps(arguments)}",
     ]
     return SetupPlan([block_edit(request, path, "codex", lines)], warnings=warnings)
+
+
+def through_gateway(request: SetupRequest, gateway: GatewayAccess) -> SetupPlan:
+    """A model provider at the gateway, whose key comes from a command, and the choice of it."""
+    account = one_account(request, "codex", prefer="openai-api")
+    name = request.options.get("model_provider") or "keyfob"
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
+        raise Usage(f"{plain(name, 80)} is not a name of a model provider")
+    path = Path(request.environment.get("CODEX_HOME") or request.home / ".codex") / "config.toml"
+    rest = undo_gateway(request.read(path) or "", {})
+    if name in edits.toml_table(rest, path, "model_providers"):
+        raise SettingWrong(
+            f"{path} already has a model provider {name}", remedy="Choose another name with --model-provider."
+        )
+    url, notes = base_url("openai", account, gateway)
+    command, *arguments = [*shlex.split(command_of("keyfob")), "credential", "gateway", "codex"]
+    lines = [
+        f"[model_providers.{name}]",
+        'name = "Keyfob"',
+        f"base_url = {json.dumps(url)}",
+        'wire_api = "responses"',
+        f"[model_providers.{name}.auth]",
+        f"command = {json.dumps(command)}",
+        f"args = {json.dumps(arguments)}",
+    ]
+    made = block_edit(request, path, "codex", lines)
+    chosen = tomllib.loads(rest).get("model_provider")
+    if chosen is None:
+        made = replace(made, after=edits.with_block_first(made.after, CHOICE, [f'model_provider = "{name}"']))
+    else:
+        notes.append(
+            f"{path} chooses another model provider. For one run, type: codex -c model_provider={name}"
+        )
+    return SetupPlan([made], notes, reaches=[Reach(account.id)])
+
+
+def undo_gateway(text: str, _: Mapping[str, str]) -> str:
+    """Without our model provider and the choice of it."""
+    return edits.without_block(edits.without_block(text, "codex"), CHOICE)
 
 
 def _model_provider(path: Path, text: str, name: str) -> dict[str, Any]:
@@ -96,6 +151,7 @@ TOOL = Tool(
         "Codex's token for a model provider",
         plan,
         options=(Option("model_provider", "NAME", "the provider's name in its config.toml."),),
+        gateway=GatewaySetup(through_gateway, undo_gateway),
     ),
     formats=(
         Format("codex", "Codex", codex, _recognized, places=(Place(".codex/auth.json", "CODEX_HOME"),)),

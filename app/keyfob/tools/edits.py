@@ -18,7 +18,7 @@ from typing import Any
 
 from keyfob.core.errors import SettingWrong
 
-BEGIN = "# >>> keyfob wire {tool}: removed by `keyfob unwire {tool}`"
+BEGIN = "# >>> keyfob wire {tool}: removed by `keyfob unwire {name}`"
 END = "# <<< keyfob wire {tool}"
 # Values of other lines that a diff may come across: a kubeconfig's certificates, an npmrc's tokens.
 _SECRET = re.compile(
@@ -30,7 +30,7 @@ _SECRET = re.compile(
 @dataclass(frozen=True, slots=True)
 class Change:
     """One file's new text. `before` None: there is no such file yet.
-    `exact`: the very bytes, if they are known.
+    `exact`: the very bytes, if they are known. `private`: it holds a key, so nobody else may read the file.
     """
 
     path: Path
@@ -38,6 +38,7 @@ class Change:
     after: str
     mode: int = 0o600  # of a new file; one that exists keeps its own
     exact: bytes | None = None
+    private: bool = False
 
     @property
     def needed(self) -> bool:
@@ -51,7 +52,7 @@ class Change:
 
 def with_block(text: str, tool: str, lines: Sequence[str], *, after: str | None = None) -> str:
     """The text with our block instead of an earlier one; new, after the line `after`, or at the end."""
-    block = [BEGIN.format(tool=tool), *lines, END.format(tool=tool)]
+    block = [begin_of(tool), *lines, END.format(tool=tool)]
     rows = text.split("\n")
     place = _place(rows, tool)
     if place is not None:
@@ -65,6 +66,13 @@ def with_block(text: str, tool: str, lines: Sequence[str], *, after: str | None 
     return "\n".join(rows)
 
 
+def with_block_first(text: str, tool: str, lines: Sequence[str]) -> str:
+    """As `with_block`; a new one comes before everything else."""
+    if _place(text.split("\n"), tool) is not None:
+        return with_block(text, tool, lines)
+    return "\n".join([begin_of(tool), *lines, END.format(tool=tool), text])
+
+
 def without_block(text: str, tool: str) -> str:
     """The text without our block; the same text if there is none."""
     rows = text.split("\n")
@@ -74,8 +82,13 @@ def without_block(text: str, tool: str) -> str:
     return "\n".join(rows)
 
 
+def begin_of(tool: str) -> str:
+    """The first line of its block. A tool with more than one block adds a word to its name."""
+    return BEGIN.format(tool=tool, name=tool.partition(" ")[0])
+
+
 def _place(rows: list[str], tool: str) -> slice | None:
-    begin, end = BEGIN.format(tool=tool), END.format(tool=tool)
+    begin, end = begin_of(tool), END.format(tool=tool)
     if begin not in rows:
         return None
     first = rows.index(begin)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -18,7 +18,17 @@ from keyfob.ports import Span
 from keyfob.tools import edits, hosts
 from keyfob.tools.commands import command_of
 from keyfob.tools.entries import KEY, Entry, Format, Place
-from keyfob.tools.setup import HOST, Setup, SetupPlan, SetupRequest, block_edit, hosts_of
+from keyfob.tools.setup import (
+    HOST,
+    GatewayAccess,
+    GatewaySetup,
+    Reach,
+    Setup,
+    SetupPlan,
+    SetupRequest,
+    block_edit,
+    hosts_of,
+)
 from keyfob.tools.text_places import lines
 from keyfob.tools.tool import Tool
 
@@ -29,17 +39,9 @@ _HELPER = re.compile(r"(?i)\s*helper\s*=(.*)")
 
 def plan(request: SetupRequest) -> SetupPlan:
     """`credential.<host>.helper` in git's own global file."""
-    path = Path(request.environment.get("GIT_CONFIG_GLOBAL") or request.home / ".gitconfig")
-    other = request.home / ".config" / "git" / "config"
-    if (
-        not request.environment.get("GIT_CONFIG_GLOBAL")
-        and request.read(path) is None
-        and request.read(other) is not None
-    ):
-        path = other
-    if not request.environment.get("GIT_CONFIG_GLOBAL"):
-        _refuse_helpers(request, other if path != other else request.home / ".gitconfig")
-    _refuse_helpers(request, path)
+    path, *others = _files(request)
+    for each in (*others, path):
+        _refuse_helpers(request, each)
     block: list[str] = []
     for host, account in dict(reversed(hosts_of(request, "git"))).items():
         helper = command_of("git-credential-keyfob", "keyfob")
@@ -49,6 +51,40 @@ def plan(request: SetupRequest) -> SetupPlan:
         # stores would keep the token in its own store.
         block += [f'[credential "{_url(host)}"]', "\thelper =", f'\thelper = "{helper}"']
     return SetupPlan([block_edit(request, path, "git", block)])
+
+
+def through_gateway(request: SetupRequest, gateway: GatewayAccess) -> SetupPlan:
+    """`url.<gateway>.insteadOf`, and a helper that gives git its key for the gateway."""
+    path, *others = _files(request)
+    block: list[str] = []
+    reaches = []
+    for host, account in dict(reversed(hosts_of(request, "git"))).items():
+        _refuse_rewrites(request, (path, *others), f"{_url(host)}/")
+        block += [f'[url "{gateway.url(account, host)}/"]', f"\tinsteadOf = {_url(host)}/"]
+        reaches.append(Reach(account.id, host))
+    helper = f"!{command_of('keyfob')} credential gateway git"
+    block += [f'[credential "{gateway.base}"]', "\thelper =", f'\thelper = "{helper}"']
+    return SetupPlan([block_edit(request, path, "git", block)], reaches=reaches)
+
+
+def _files(request: SetupRequest) -> list[Path]:
+    """Git's own global files, the one to write to first."""
+    named = request.environment.get("GIT_CONFIG_GLOBAL")
+    if named:
+        return [Path(named)]
+    usual, other = request.home / ".gitconfig", request.home / ".config" / "git" / "config"
+    use_other = request.read(usual) is None and request.read(other) is not None
+    return [other, usual] if use_other else [usual, other]
+
+
+def _refuse_rewrites(request: SetupRequest, files: Sequence[Path], url: str) -> None:
+    """Raises SettingWrong if somebody else's setting leads this address elsewhere."""
+    for path in files:
+        text = edits.without_block(request.read(path) or "", "git")
+        if re.search(rf"(?im)^\s*(push)?insteadOf\s*=\s*\"?{re.escape(url)}", text):
+            raise SettingWrong(
+                f"{path} already has an insteadOf for {plain(url, 200)}", remedy="Remove it, then try again."
+            )
 
 
 def _refuse_helpers(request: SetupRequest, path: Path) -> None:
@@ -116,6 +152,7 @@ TOOL = Tool(
         plan,
         options=(HOST,),
         helper="git-credential-keyfob",
+        gateway=GatewaySetup(through_gateway),
     ),
     (
         Format(

@@ -11,6 +11,7 @@ from keyfob.core.text import plain
 from keyfob.tools import edits, hosts
 from keyfob.tools.commands import command_of
 from keyfob.tools.setup import (
+    FILE,
     Option,
     Setup,
     SetupPlan,
@@ -76,7 +77,7 @@ TOOL = Tool(
         plan,
         undo,
         options=(
-            Option("file", "FILE", "the client's file. Default: .mcp.json in this folder."),
+            FILE,
             Option("server", "NAME", "the server's name in it."),
         ),
         programs=(),

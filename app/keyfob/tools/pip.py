@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from keyfob.core.errors import SettingWrong
+from keyfob.core.errors import SettingWrong, Usage
+from keyfob.core.gateway_address import TOOL_USER
+from keyfob.core.text import plain
 from keyfob.process.own_process import find_program
 from keyfob.tools import edits
 from keyfob.tools.commands import path_of
 from keyfob.tools.edits import Change
-from keyfob.tools.setup import Option, Setup, SetupPlan, SetupRequest, block_edit
+from keyfob.tools.setup import (
+    REGISTRY,
+    GatewayAccess,
+    GatewaySetup,
+    Option,
+    Reach,
+    Setup,
+    SetupPlan,
+    SetupRequest,
+    block_edit,
+    one_account,
+)
 from keyfob.tools.tool import Tool
 
 MARK = "Placed by `keyfob wire pip`"
@@ -23,6 +38,34 @@ def plan(request: SetupRequest) -> SetupPlan:
     """`keyring-provider = subprocess`, and a `keyring` command that asks Keyfob, as pip looks for one by that
     name.
     """
+    host = next(iter(account.hosts[0] for account in request.accounts if account.hosts), "gitlab.com")
+    found = SetupPlan(_changes(request, {"keyring-provider": "subprocess"}))
+    if request.accounts:
+        label = request.accounts[0].label
+        found.notes.append(f"Add the account's label to the index address: https://{label}@{host}/…/simple")
+    return found
+
+
+def through_gateway(request: SetupRequest, gateway: GatewayAccess) -> SetupPlan:
+    """The index at the gateway. The `keyring` command gives pip its key there. pip asks for one only if the
+    address has a username.
+    """
+    account = one_account(request, "pip")
+    index = request.options.get("registry")
+    if index is None:
+        raise Usage(f"Which index of {account.id}?", remedy="Add --registry https://…/simple")
+    parts = urlsplit(index)
+    host = parts.netloc.rpartition("@")[2].lower()
+    if host not in account.hosts:
+        raise SettingWrong(f"{plain(index)} is not at a host of {account.id}", code="host_not_allowed")
+    scheme, _, rest = gateway.url(account, host).partition("://")
+    url = f"{scheme}://{TOOL_USER}@{rest}{parts.path.rstrip('/')}/"
+    changes = _changes(request, {"keyring-provider": "subprocess", "index-url": url})
+    return SetupPlan(changes, reaches=[Reach(account.id, host)])
+
+
+def _changes(request: SetupRequest, settings: Mapping[str, str]) -> list[Change]:
+    """The `keyring` command, and these settings in pip's own file."""
     environment = request.environment
     own = path_of("keyfob-keyring", environment)
     folder = Path(request.options.get("shim_dir") or own.parent)
@@ -41,22 +84,23 @@ def plan(request: SetupRequest) -> SetupPlan:
         or Path(environment.get("XDG_CONFIG_HOME") or request.home / ".config") / "pip" / "pip.conf"
     )
     rest = edits.without_block(request.read(config) or "", "pip").split("\n")
-    named = [line for line in rest if line.split("=")[0].strip() in ("keyring-provider", "keyring_provider")]
     changes = [Change(shim, before, text, mode=0o755)]
-    if not named:
-        lines = ["keyring-provider = subprocess"]
+    lines = []
+    for name, value in settings.items():
+        there = [line for line in rest if line.split("=")[0].strip().replace("_", "-") == name]
+        if not there:
+            lines.append(f"{name} = {value}")
+        elif there[0].partition("=")[2].strip() != value:
+            raise SettingWrong(
+                f"{config} says {plain(there[0].strip())}", remedy="Remove that line, then try again."
+            )
+    if lines:
         changes.append(
             block_edit(request, config, "pip", lines, after="[global]")
             if "[global]" in rest
             else block_edit(request, config, "pip", ["[global]", *lines])
         )
-    elif named[0].partition("=")[2].strip() != "subprocess":
-        raise SettingWrong(f"{config} says {named[0].strip()}", remedy="Remove that line, then try again.")
-    host = next(iter(account.hosts[0] for account in request.accounts if account.hosts), "gitlab.com")
-    note = (
-        f"Add the account's label to the index address: https://{request.accounts[0].label}@{host}/…/simple"
-    )
-    return SetupPlan(changes, [note] if request.accounts else [])
+    return changes
 
 
 def _shim(own: Path, python: Path | None = None) -> str:
@@ -89,7 +133,8 @@ TOOL = Tool(
     Setup(
         "package indexes that need a password",
         plan,
-        options=(Option("shim_dir", "DIR", "where to put the `keyring` command."),),
+        options=(REGISTRY, Option("shim_dir", "DIR", "where to put the `keyring` command.")),
         helper=None,
+        gateway=GatewaySetup(through_gateway),
     ),
 )

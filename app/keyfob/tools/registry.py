@@ -24,6 +24,7 @@ from keyfob.tools import (
     nexus,
     npm,
     pip,
+    sdk,
     terraform,
 )
 from keyfob.tools.entries import Format
@@ -48,6 +49,9 @@ TOOLS: tuple[Tool, ...] = (
     codex.TOOL,
     claude.TOOL,
     mcp.TOOL,
+    sdk.OPENAI,
+    sdk.ANTHROPIC,
+    sdk.ENVIRONMENT,
     netrc.TOOL,
     emailproxy.TOOL,
     keyfob_export.TOOL,

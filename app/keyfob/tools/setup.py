@@ -13,7 +13,9 @@ from typing import Any
 
 from keyfob.core.account import AccountView
 from keyfob.core.errors import SettingWrong, Usage
+from keyfob.core.gateway_address import account_path
 from keyfob.core.preset_change import command_for
+from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.ports import OutputOf
 from keyfob.tools import edits, hosts
@@ -30,7 +32,34 @@ class Option:
 
 
 HOST = Option("host", "H", "only this host of the account.")
-REGISTRY = Option("registry", "URL|NAME", "npm: its address, by default the provider's; cargo: its name.")
+REGISTRY = Option(
+    "registry", "URL|NAME", "its address, by default the provider's for npm; for cargo its name."
+)
+FILE = Option("file", "FILE", "the file to write to. Default for mcp: .mcp.json in this folder.")
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayAccess:
+    """What a tool gets instead of a token. `base`: the gateway's address. `key`: None until there is one."""
+
+    base: str
+    key: Secret | None = None
+
+    def url(self, account: AccountView, host: str | None = None) -> str:
+        """The account's address there, without a slash at the end. `host`: another than the API's."""
+        return self.base + account_path(account.provider, account.label, host)
+
+    def key_text(self) -> str:
+        """To be written to the tool's own file; a word in its place until there is a key."""
+        return self.key.reveal() if self.key is not None else "KEY"
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What a tool wants to do through the gateway: use this account, at its API or at another host."""
+
+    account: str  # its id
+    host: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +75,7 @@ class SetupRequest:
     here: Path  # the current folder
     read: Callable[[Path], str | None]  # a file's text, None if there is no such file; raises SettingWrong
     output_of: OutputOf
+    gateway: GatewayAccess | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +86,20 @@ class SetupPlan:
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)  # shown before the user is asked
     remembered: dict[str, str] = field(default_factory=dict)  # kept for undoing
+    reaches: list[Reach] = field(default_factory=list)  # through the gateway
+    variables: dict[str, str] = field(default_factory=dict, repr=False)  # to be printed; one may hold a key
 
 
 SHOWN = "shows what to type"  # the summary of a tool that asks no program
 Undo = Callable[[str, Mapping[str, str]], str]
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySetup:
+    """As Setup, for a tool that uses accounts through the gateway."""
+
+    plan: Callable[[SetupRequest, GatewayAccess], SetupPlan]
+    undo: Undo | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +114,23 @@ class Setup:
     options: tuple[Option, ...] = ()
     programs: tuple[str, ...] | None = None  # that use it; None: the one of the tool's name
     helper: str | None = "keyfob"  # the program of Keyfob that the tool runs; None: pip's own `keyring`
+    gateway: GatewaySetup | None = None
 
 
 def block_edit(
-    request: SetupRequest, path: Path, tool: str, lines: Sequence[str], *, after: str | None = None
+    request: SetupRequest,
+    path: Path,
+    tool: str,
+    lines: Sequence[str],
+    *,
+    after: str | None = None,
+    private: bool = False,
 ) -> Change:
-    """Our block in a file of settings; `after`: the line below which a new one is put."""
+    """Our block in a file of settings; `after`: the line below which a new one is put; `private`: it holds a
+    key.
+    """
     before = request.read(path)
-    return Change(path, before, edits.with_block(before or "", tool, lines, after=after))
+    return Change(path, before, edits.with_block(before or "", tool, lines, after=after), private=private)
 
 
 def json_edit(request: SetupRequest, path: Path, change: Callable[[dict[str, Any]], None]) -> Change:

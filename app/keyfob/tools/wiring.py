@@ -10,20 +10,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from keyfob.core.account import AccountView
-from keyfob.core.errors import SettingWrong
+from keyfob.core.errors import SettingWrong, Usage
 from keyfob.ports import BACKUP_SUFFIX, OutputOf, ToolFiles, file_changed
 from keyfob.process.home import write_private
 from keyfob.process.own_process import find_program
 from keyfob.tools import edits
 from keyfob.tools.edits import Change
 from keyfob.tools.registry import SETUPS
-from keyfob.tools.setup import SetupPlan, SetupRequest
+from keyfob.tools.setup import GatewayAccess, SetupPlan, SetupRequest
 
 NOTES = "wired.json"
 State = Literal["not_wired", "wired", "changed"]
@@ -75,8 +77,11 @@ class Wiring:
         named: bool,
         options: Mapping[str, str],
         here: Path,
+        gateway: GatewayAccess | None = None,
     ) -> SetupPlan:
-        """What `make` would change so that this tool asks Keyfob. Raises SettingWrong, NotFound, Usage."""
+        """What `make` would change so that this tool asks Keyfob, or uses the gateway. Raises SettingWrong,
+        NotFound, Usage.
+        """
         request = SetupRequest(
             accounts=accounts,
             everyone=everyone,
@@ -87,8 +92,27 @@ class Wiring:
             here=here,
             read=self._text,
             output_of=self._output_of,
+            gateway=gateway,
         )
-        return SETUPS[tool].plan(request)
+        self._refuse_other_way(tool, gateway is not None)
+        setup = SETUPS[tool]
+        if gateway is None:
+            return setup.plan(request)
+        if setup.gateway is None:
+            able = ", ".join(name for name, each in SETUPS.items() if each.gateway is not None)
+            raise Usage(f"{tool} cannot be set up through the gateway", remedy=f"These can: {able}.")
+        found = setup.gateway.plan(request, gateway)
+        for change in found.changes:
+            _refuse_readable(change)
+        return found
+
+    def _refuse_other_way(self, tool: str, through_gateway: bool) -> None:
+        notes = self.notes(tool)
+        if notes is not None and _is_through_gateway(notes) is not through_gateway:
+            now = "a token" if through_gateway else "the gateway"
+            raise SettingWrong(
+                f"{tool} is set up already, and uses {now}", remedy=f"Run `keyfob unwire {tool}` first."
+            )
 
     def notes(self, tool: str) -> dict[str, Any] | None:
         """What `wire` saved: `files`, `told`, the values that undoing needs, and `asked`, as `make` got it.
@@ -131,7 +155,7 @@ class Wiring:
         if _digest(data) == notes["files"][str(path)]["digest"]:
             return True
         text = text_of(data)
-        return _without_ours(tool, text, notes["told"]) != text
+        return _without_ours(tool, text, notes) != text
 
     def make(
         self,
@@ -165,6 +189,8 @@ class Wiring:
                 raise SettingWrong(f"{error.filename or path} cannot be written: {error.strerror}") from None
             files[str(path)] = {**note, "digest": _digest(after)}
             self._note(tool, {"files": files, "told": values, "asked": asked})
+        if not changes:
+            self._note(tool, {"files": files, "told": values, "asked": asked})
 
     def undoing(self, tool: str) -> list[tuple[Change, bool]]:
         """What `undo` will do, to be shown: each change, and whether the file goes altogether. From a text
@@ -184,7 +210,7 @@ class Wiring:
                 continue
             if untouched:
                 old = self._files.read(_backup(path, note))
-            after = _without_ours(tool, now, notes["told"]) if old is None else text_of(old)
+            after = _without_ours(tool, now, notes) if old is None else text_of(old)
             out.append((Change(path, now, after, exact=old), False))
         return out
 
@@ -230,9 +256,24 @@ class Wiring:
         write_private(self._file, json.dumps(kept, indent=2).encode())
 
 
-def _without_ours(tool: str, text: str, remembered: Mapping[str, str]) -> str:
-    undo = SETUPS[tool].undo
-    return edits.without_block(text, tool) if undo is None else undo(text, remembered)
+def _without_ours(tool: str, text: str, notes: Mapping[str, Any]) -> str:
+    setup = SETUPS[tool]
+    undo = setup.gateway.undo if setup.gateway is not None and _is_through_gateway(notes) else setup.undo
+    return edits.without_block(text, tool) if undo is None else undo(text, notes["told"])
+
+
+def _is_through_gateway(notes: Mapping[str, Any]) -> bool:
+    return bool((notes.get("asked") or {}).get("gateway"))
+
+
+def _refuse_readable(change: Change) -> None:
+    """Raises SettingWrong if others could read the key in the file."""
+    path = change.path
+    if change.private and os.name != "nt" and path.exists() and path.stat().st_mode & 0o077:
+        raise SettingWrong(
+            f"Other users can read {path}, and it would hold a key",
+            remedy=f"Run: chmod 600 {shlex.quote(str(path))}",
+        )
 
 
 def _backup(path: Path, note: dict[str, Any]) -> Path:

@@ -2,20 +2,23 @@
 
 A registry names its files by whole addresses, or from the root of its host. pip and npm send the gateway's
 key to the gateway alone, so they would fetch such a file without credentials. Only the lists of a registry
-are changed, which pip and npm ask for by media types of their own; never a file or another API's answer.
+are changed, which pip and npm ask for in a way of their own; never a file or another API's answer.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 _LISTS = ("application/vnd.pypi.simple", "application/vnd.npm.install")
 
 
-def are_wanted(accept: str) -> bool:
-    """Whether this `Accept` asks for a registry's list of files."""
-    return any(kind in accept.lower() for kind in _LISTS)
+def are_wanted(headers: Mapping[str, str]) -> bool:
+    """Whether a request with these headers asks for a registry's list of files."""
+    if headers.get("Pacote-Req-Type", "") == "packument":  # npm, when it wants the whole list
+        return True
+    return any(kind in headers.get("Accept", "").lower() for kind in _LISTS)
 
 
 class Links:

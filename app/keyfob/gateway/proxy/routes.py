@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import re
 from typing import NamedTuple
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
+
+from keyfob.core.gateway_address import account_path
 
 TARGET_MOST = 8000  # characters
 # RFC 3986 §3.3 and §3.4: what a path and a query may contain.
 _TARGET = re.compile(r"/[A-Za-z0-9\-._~!$&'()*+,;=:@%/]*(\?[A-Za-z0-9\-._~!$&'()*+,;=:@%/?\[\]{}|^`\"<>]*)?")
 _AMBIGUOUS = re.compile(r"//|%2[fe]|%5c|%00|%25(2[fe]|5c)|(^|/)\.{1,2}(/|$)", re.IGNORECASE)
 _HOST = re.compile(r"[a-z0-9.\-]+(:[0-9]{1,5})?")
-_SAFE = "!$&'()*+,;=:@"  # RFC 3986 §3.3: what a segment may have unescaped, besides unreserved characters
 _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -33,17 +34,11 @@ class Route(NamedTuple):
     def prefix(self) -> str:
         """What is before the path in an address of the gateway."""
         provider, _, label = self.account.partition("/")
-        return prefix_of(provider, label, self.host)
+        return account_path(provider, label, self.host)
 
 
 class NotRoutableError(Exception):
     """The target is refused. The text says why, for the caller."""
-
-
-def prefix_of(provider: str, label: str, host: str | None = None) -> str:
-    """Where an account is, below the gateway's address."""
-    at = f"@{host}" if host else ""
-    return f"/{provider}{at}/{quote(label, safe=_SAFE)}"
 
 
 def route_of(target: str) -> Route:

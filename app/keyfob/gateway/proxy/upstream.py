@@ -85,7 +85,7 @@ class Upstream:
         assert self._http is not None
         headers = to_provider(request.headers.items(), signed.headers)
         headers += signed.headers.items()
-        if links.are_wanted(request.headers.get("Accept", "")):
+        if links.are_wanted(request.headers):
             # What is changed must not be compressed.
             headers = [(name, value) for name, value in headers if name.lower() != "accept-encoding"]
             headers.append((hdrs.ACCEPT_ENCODING, "identity"))
@@ -214,7 +214,7 @@ def _links_of(
     request: web.Request, answer: aiohttp.ClientResponse, signed: Credentials, route: Route
 ) -> links.Links | None:
     """What changes the links in this answer, if it is a registry's list that can be read."""
-    if answer.status != 200 or not links.are_wanted(request.headers.get("Accept", "")):
+    if answer.status != 200 or not links.are_wanted(request.headers):
         return None
     if answer.headers.get("Content-Encoding", "identity") != "identity" or request.method == "HEAD":
         return None
