@@ -1,0 +1,566 @@
+"""Chat Completions to an upstream that speaks Responses, and back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from keyfob.gateway.llm.errors import AnswerFailedError
+from keyfob.gateway.llm.events import Event
+from keyfob.gateway.llm.formats import CannotTranslateError, Json
+from keyfob.gateway.llm.gather import gather
+from keyfob.gateway.llm.translate import StreamTranslator, answer, request
+from support.llm_types import check_answer, check_events, check_request
+
+HELLO: Json = {"role": "user", "content": "Hello"}
+WEATHER: Json = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "The weather of a city.",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    },
+}
+
+
+def translated(**fields: Any) -> Json:
+    """The request with these fields, judged by the SDKs' types at both ends."""
+    body = {"model": "gpt", "messages": [HELLO], **fields}
+    check_request(body, "openai_chat")
+    found = request(body, "openai_chat", "openai_responses", "gpt-upstream")
+    check_request(found, "openai_responses")
+    assert found["model"] == "gpt-upstream"
+    return found
+
+
+def message(role: str, *content: Json) -> Json:
+    return {"type": "message", "role": role, "content": list(content)}
+
+
+def text(value: str) -> Json:
+    return {"type": "input_text", "text": value}
+
+
+def test_a_plain_request() -> None:
+    assert translated() == {
+        "model": "gpt-upstream",
+        "input": [message("user", text("Hello"))],
+        "store": False,
+    }
+
+
+SETTINGS: list[tuple[Json, Json]] = [
+    ({"max_completion_tokens": 50}, {"max_output_tokens": 50}),
+    ({"max_tokens": 50}, {"max_output_tokens": 50}),
+    ({"temperature": 0.5, "top_p": 0.9}, {"temperature": 0.5, "top_p": 0.9}),
+    ({"store": True}, {"store": True}),
+    ({"stream": True, "stream_options": {"include_usage": True}}, {"stream": True}),
+    ({"verbosity": "low"}, {"text": {"verbosity": "low"}}),
+    (
+        {"reasoning_effort": "high"},
+        {"reasoning": {"effort": "high"}, "include": ["reasoning.encrypted_content"]},
+    ),
+    ({"reasoning_effort": "none"}, {"reasoning": {"effort": "none"}}),
+    ({"parallel_tool_calls": False}, {"parallel_tool_calls": False}),
+    ({"metadata": {"a": "b"}, "user": "u"}, {"metadata": {"a": "b"}, "user": "u"}),
+    ({"service_tier": "flex", "prompt_cache_key": "k"}, {"service_tier": "flex", "prompt_cache_key": "k"}),
+    ({"response_format": {"type": "text"}}, {}),
+    ({"response_format": {"type": "json_object"}}, {"text": {"format": {"type": "json_object"}}}),
+    (
+        {
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": "n", "schema": {"type": "object"}},
+            }
+        },
+        {
+            "text": {
+                "format": {"type": "json_schema", "name": "n", "schema": {"type": "object"}, "strict": False}
+            }
+        },
+    ),
+    ({"tool_choice": "required"}, {"tool_choice": "required"}),
+    # These change nothing, so they are let through.
+    ({"n": 1, "logprobs": False, "presence_penalty": 0, "frequency_penalty": 0.0, "logit_bias": {}}, {}),
+    ({"modalities": ["text"], "stop": None}, {}),
+    # These are dropped, as the documentation says.
+    ({"seed": 7}, {}),
+]
+
+
+@pytest.mark.parametrize(("chat", "responses"), SETTINGS)
+def test_settings(chat: Json, responses: Json) -> None:
+    found = translated(**chat)
+    del found["model"], found["input"]
+    assert found == {"store": False, **responses}
+
+
+def test_the_tools_are_flat_and_say_whether_they_are_strict() -> None:
+    strict = {"type": "function", "function": {"name": "now", "strict": True, "parameters": {}}}
+    custom = {"type": "custom", "custom": {"name": "patch", "description": "A patch."}}
+    grammar = {"syntax": "regex", "definition": "a+"}
+    ruled = {"type": "custom", "custom": {"name": "ruled", "format": {"type": "grammar", "grammar": grammar}}}
+    assert translated(tools=[WEATHER, strict, custom, ruled])["tools"] == [
+        {"type": "function", **WEATHER["function"], "strict": False},
+        {
+            "type": "function",
+            "name": "now",
+            "parameters": {"type": "object", "properties": {}},
+            "strict": True,
+        },
+        {"type": "custom", "name": "patch", "description": "A patch.", "format": {"type": "text"}},
+        {"type": "custom", "name": "ruled", "format": {"type": "grammar", **grammar}},
+    ]
+
+
+CHOICES: list[tuple[Json, Json]] = [
+    (
+        {"type": "function", "function": {"name": "get_weather"}},
+        {"type": "function", "name": "get_weather"},
+    ),
+    ({"type": "custom", "custom": {"name": "patch"}}, {"type": "custom", "name": "patch"}),
+    (
+        {
+            "type": "allowed_tools",
+            "allowed_tools": {
+                "mode": "required",
+                "tools": [{"type": "function", "function": {"name": "get_weather"}}],
+            },
+        },
+        {
+            "type": "allowed_tools",
+            "mode": "required",
+            "tools": [{"type": "function", "name": "get_weather"}],
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("chat", "responses"), CHOICES)
+def test_the_choice_of_a_tool(chat: Json, responses: Json) -> None:
+    tools = [WEATHER, {"type": "custom", "custom": {"name": "patch"}}]
+    assert translated(tools=tools, tool_choice=chat)["tool_choice"] == responses
+
+
+def test_system_messages_at_the_start_are_the_instructions() -> None:
+    found = translated(
+        messages=[
+            {"role": "system", "content": "Be brief."},
+            {"role": "developer", "content": [{"type": "text", "text": "Be kind."}]},
+            HELLO,
+            {"role": "system", "content": "Now be long."},
+        ]
+    )
+    assert found["instructions"] == "Be brief.\n\nBe kind."
+    assert found["input"] == [message("user", text("Hello")), message("system", text("Now be long."))]
+
+
+def test_instructions_alone_become_the_input() -> None:
+    found = translated(messages=[{"role": "system", "content": "Write a poem."}])
+    assert found["input"] == [message("developer", text("Write a poem."))]
+    assert "instructions" not in found
+
+
+def test_images_and_files() -> None:
+    parts = [
+        {"type": "text", "text": "Look:"},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "detail": "low"}},
+        {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}},
+        {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,AAAA"}},
+    ]
+    assert translated(messages=[{"role": "user", "content": parts}])["input"][0]["content"] == [
+        text("Look:"),
+        {"type": "input_image", "image_url": "data:image/png;base64,AAAA", "detail": "low"},
+        {"type": "input_image", "image_url": "https://example.com/a.png", "detail": "auto"},
+        {"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,AAAA"},
+    ]
+
+
+def test_a_turn_with_calls_and_their_results() -> None:
+    """Arguments stay as they were written, byte for byte; every output follows its call by `call_id`."""
+    arguments = '{"city" :  "Paris"}'
+    found = translated(
+        messages=[
+            HELLO,
+            {
+                "role": "assistant",
+                "content": "Let me look.",
+                "refusal": None,
+                "tool_calls": [
+                    {
+                        "id": "call_1",
+                        "type": "function",
+                        "function": {"name": "get_weather", "arguments": arguments},
+                    },
+                    {"id": "call_2", "type": "custom", "custom": {"name": "patch", "input": "free text"}},
+                ],
+            },
+            {"role": "tool", "tool_call_id": "call_1", "content": "sunny"},
+            {"role": "tool", "tool_call_id": "call_2", "content": [{"type": "text", "text": "done"}]},
+        ]
+    )
+    assert found["input"][1:] == [
+        message("assistant", {"type": "output_text", "text": "Let me look.", "annotations": []}),
+        {"type": "function_call", "call_id": "call_1", "name": "get_weather", "arguments": arguments},
+        {"type": "custom_tool_call", "call_id": "call_2", "name": "patch", "input": "free text"},
+        {"type": "function_call_output", "call_id": "call_1", "output": "sunny"},
+        {"type": "custom_tool_call_output", "call_id": "call_2", "output": "done"},
+    ]
+
+
+REFUSED: list[tuple[Json, str]] = [
+    ({"n": 2}, "n"),
+    ({"logprobs": True}, "logprobs"),
+    ({"top_logprobs": 3}, "top_logprobs"),
+    ({"stop": ["END"]}, "stop"),
+    ({"logit_bias": {"1": 5}}, "logit_bias"),
+    ({"presence_penalty": 0.5}, "presence_penalty"),
+    ({"frequency_penalty": 0.5}, "frequency_penalty"),
+    ({"audio": {"voice": "alloy", "format": "mp3"}}, "audio"),
+    ({"modalities": ["text", "audio"]}, "modalities"),
+    ({"functions": [{"name": "f"}]}, "functions"),
+    ({"function_call": "auto"}, "function_call"),
+    ({"web_search_options": {}}, "web_search_options"),
+    ({"something_new": 1}, "something_new"),
+    ({"messages": []}, "messages"),
+    ({"messages": "Hello"}, "messages"),
+    ({"messages": [{"role": "function", "name": "f", "content": "x"}]}, "messages[0].role"),
+    ({"messages": [{"role": "user"}]}, "messages[0].content"),
+    ({"messages": [{**HELLO, "colour": "red"}]}, "messages[0].colour"),
+    (
+        {"messages": [{"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}]},
+        "messages[0].content[0].input_audio",
+    ),
+    (
+        {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": "file-1"}}]}]},
+        "messages[0].content[0].file.file_id",
+    ),
+    ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
+    ({"tool_choice": {"type": "mcp"}}, "tool_choice"),
+    ({"response_format": {"type": "xml"}}, "response_format"),
+]
+
+
+@pytest.mark.parametrize(("fields", "named"), REFUSED)
+def test_what_is_refused_is_named(fields: Json, named: str) -> None:
+    body = {"model": "gpt", "messages": [HELLO], **fields}
+    with pytest.raises(CannotTranslateError) as found:
+        request(body, "openai_chat", "openai_responses", "m")
+    assert found.value.field == named
+    assert str(found.value).startswith(named)
+
+
+USAGE: Json = {
+    "input_tokens": 20,
+    "input_tokens_details": {"cached_tokens": 8, "cache_write_tokens": 0},
+    "output_tokens": 12,
+    "output_tokens_details": {"reasoning_tokens": 5},
+    "total_tokens": 32,
+}
+
+
+def response(*output: Json, **more: Any) -> Json:
+    body = {
+        "id": "resp_123",
+        "object": "response",
+        "created_at": 1700000000,
+        "status": "completed",
+        "model": "gpt-upstream",
+        "output": list(output),
+        "usage": USAGE,
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
+        **more,
+    }
+    check_answer(body, "openai_responses")
+    return body
+
+
+def said(*content: Json) -> Json:
+    return {
+        "type": "message",
+        "id": "msg_1",
+        "role": "assistant",
+        "status": "completed",
+        "content": list(content),
+    }
+
+
+def output_text(value: str) -> Json:
+    return {"type": "output_text", "text": value, "annotations": []}
+
+
+CALL: Json = {
+    "type": "function_call",
+    "id": "fc_1",
+    "call_id": "call_1",
+    "name": "get_weather",
+    "arguments": "{}",
+}
+ASKED: Json = {"model": "gpt", "messages": [HELLO]}
+
+
+def answered(body: Json) -> Json:
+    found = answer(body, "openai_responses", "openai_chat", ASKED)
+    check_answer(found, "openai_chat")
+    return found
+
+
+def test_an_answer_comes_back() -> None:
+    found = answered(response(said(output_text("Hello "), output_text("you"))))
+    assert found["id"] == "chatcmpl-123"
+    assert (found["created"], found["model"]) == (1700000000, "gpt-upstream")
+    choice = found["choices"][0]
+    assert choice["message"]["content"] == "Hello you"
+    assert choice["finish_reason"] == "stop"
+    usage = found["usage"]
+    assert (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]) == (20, 12, 32)
+    assert usage["prompt_tokens_details"]["cached_tokens"] == 8
+    assert usage["completion_tokens_details"]["reasoning_tokens"] == 5
+
+
+def test_calls_come_back() -> None:
+    custom = {"type": "custom_tool_call", "id": "c", "call_id": "call_2", "name": "patch", "input": "x"}
+    choice = answered(response(CALL, custom))["choices"][0]
+    assert choice["finish_reason"] == "tool_calls"
+    assert choice["message"]["content"] is None
+    assert choice["message"]["tool_calls"] == [
+        {"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}},
+        {"id": "call_2", "type": "custom", "custom": {"name": "patch", "input": "x"}},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reason", "finish"), [("max_output_tokens", "length"), ("content_filter", "content_filter")]
+)
+def test_an_incomplete_answer_says_why(reason: str, finish: str) -> None:
+    body = response(said(output_text("Hel")), status="incomplete", incomplete_details={"reason": reason})
+    assert answered(body)["choices"][0]["finish_reason"] == finish
+
+
+def test_a_refusal_comes_back() -> None:
+    found = answered(response(said({"type": "refusal", "refusal": "No."})))["choices"][0]["message"]
+    assert (found["refusal"], found["content"]) == ("No.", None)
+
+
+def test_encrypted_reasoning_makes_the_round() -> None:
+    """`reasoning_details` is a habit of vendors: whoever gives it back gets the same reasoning upstream."""
+    thought = {
+        "type": "reasoning",
+        "id": "rs_1",
+        "summary": [{"type": "summary_text", "text": "Think."}],
+        "encrypted_content": "opaque",
+    }
+    message = answered(response(thought, CALL))["choices"][0]["message"]
+    assert message["reasoning_content"] == "Think."
+    result = {"role": "tool", "tool_call_id": "call_1", "content": "sunny"}
+    body = {"model": "gpt", "messages": [HELLO, message, result]}
+    found = request(body, "openai_chat", "openai_responses", "m")
+    check_request(found, "openai_responses")
+    assert found["input"][1] == {
+        "type": "reasoning",
+        "id": "rs_1",
+        "summary": [],
+        "encrypted_content": "opaque",
+    }
+    assert found["input"][2]["type"] == "function_call"
+
+
+def test_a_failed_answer_is_an_error() -> None:
+    body = response(status="failed", error={"code": "rate_limit_exceeded", "message": "Slow down."})
+    with pytest.raises(AnswerFailedError, match=r"Slow down\.") as found:
+        answered(body)
+    assert found.value.status == 429
+    assert found.value.body("openai_chat")["error"]["type"] == "rate_limit_error"
+
+
+def stream(*events: Json) -> list[Event]:
+    """Events of Responses, numbered, and judged by the SDK's types."""
+    found = [
+        Event(each["type"], json.dumps({"sequence_number": number, **each}))
+        for number, each in enumerate(events)
+    ]
+    check_events(found, "openai_responses")
+    return found
+
+
+def of_text(index: int, *deltas: str) -> list[Json]:
+    place = {"item_id": f"msg_{index}", "output_index": index, "content_index": 0}
+    whole = "".join(deltas)
+    part = output_text(whole)
+    item = said(part) | {"id": f"msg_{index}"}
+    return [
+        {
+            "type": "response.output_item.added",
+            "output_index": index,
+            "item": {**item, "status": "in_progress", "content": []},
+        },
+        {"type": "response.content_part.added", **place, "part": output_text("")},
+        *({"type": "response.output_text.delta", **place, "delta": each, "logprobs": []} for each in deltas),
+        {"type": "response.output_text.done", **place, "text": whole, "logprobs": []},
+        {"type": "response.content_part.done", **place, "part": part},
+        {"type": "response.output_item.done", "output_index": index, "item": item},
+    ]
+
+
+def of_call(index: int, name: str, *deltas: str) -> list[Json]:
+    place = {"item_id": f"fc_{index}", "output_index": index}
+    item = {
+        "type": "function_call",
+        "id": f"fc_{index}",
+        "call_id": f"call_{index}",
+        "name": name,
+        "arguments": "",
+    }
+    whole = "".join(deltas)
+    return [
+        {"type": "response.output_item.added", "output_index": index, "item": item},
+        *({"type": "response.function_call_arguments.delta", **place, "delta": each} for each in deltas),
+        {"type": "response.function_call_arguments.done", **place, "name": name, "arguments": whole},
+        {"type": "response.output_item.done", "output_index": index, "item": {**item, "arguments": whole}},
+    ]
+
+
+BEGUN: list[Json] = [
+    {"type": "response.created", "response": response(status="in_progress", usage=None)},
+    {"type": "response.in_progress", "response": response(status="in_progress", usage=None)},
+]
+
+
+def ended(*output: Json) -> Json:
+    return {"type": "response.completed", "response": response(*output)}
+
+
+def streamed(events: list[Event], **fields: Any) -> list[Event]:
+    translator = StreamTranslator("openai_responses", "openai_chat", {**ASKED, **fields})
+    found = [each for event in events for each in translator.feed(event)] + translator.end()
+    check_events([each for each in found if '"error"' not in each.data], "openai_chat")
+    return found
+
+
+def chunks(events: list[Event]) -> list[Json]:
+    return [json.loads(event.data) for event in events if event.data != "[DONE]"]
+
+
+def deltas(events: list[Event]) -> list[Json]:
+    return [chunk["choices"][0]["delta"] for chunk in chunks(events) if chunk.get("choices")]
+
+
+def test_a_streamed_text() -> None:
+    found = streamed(stream(*BEGUN, *of_text(0, "Hel", "lo"), ended()))
+    assert deltas(found) == [
+        {"role": "assistant", "content": "", "refusal": None},
+        {"content": "Hel"},
+        {"content": "lo"},
+        {},
+    ]
+    assert found[-1] == Event(None, "[DONE]")
+    assert {(each["id"], each["created"], each["model"]) for each in chunks(found)} == {
+        ("chatcmpl-123", 1700000000, "gpt-upstream")
+    }
+    assert [each["choices"][0]["finish_reason"] for each in chunks(found)] == [None, None, None, "stop"]
+    assert all("usage" not in each for each in chunks(found))
+
+
+def test_the_usage_comes_in_a_chunk_of_its_own_for_who_asks() -> None:
+    asked = {"stream_options": {"include_usage": True}}
+    found = chunks(streamed(stream(*BEGUN, *of_text(0, "Hi"), ended()), **asked))
+    assert found[-1]["choices"] == []
+    assert found[-1]["usage"]["prompt_tokens"] == 20
+    assert all(each["usage"] is None and each["choices"] for each in found[:-1])
+
+
+def test_calls_are_numbered_among_calls() -> None:
+    events = stream(
+        *BEGUN, *of_text(0, "I look."), *of_call(1, "a", "{", "}"), *of_call(2, "b", "{}"), ended()
+    )
+    found = deltas(streamed(events))
+    assert [each["tool_calls"][0] for each in found if "tool_calls" in each] == [
+        {"index": 0, "id": "call_1", "type": "function", "function": {"name": "a", "arguments": ""}},
+        {"index": 0, "function": {"arguments": "{"}},
+        {"index": 0, "function": {"arguments": "}"}},
+        {"index": 1, "id": "call_2", "type": "function", "function": {"name": "b", "arguments": ""}},
+        {"index": 1, "function": {"arguments": "{}"}},
+    ]
+    assert chunks(streamed(events))[-1]["choices"][0]["finish_reason"] == "tool_calls"
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        ("response.function_call_arguments.done",),
+        ("response.output_item.done",),
+        ("response.output_item.added", "response.output_item.done"),
+        ("response.output_item.added", "response.function_call_arguments.done", "response.output_item.done"),
+    ],
+)
+def test_arguments_are_found_wherever_the_upstream_puts_them(kept: tuple[str, ...]) -> None:
+    """Some upstreams send no deltas, and some only the finished item."""
+    kept = (
+        ("response.output_item.added", *kept) if kept == ("response.function_call_arguments.done",) else kept
+    )
+    events = [each for each in of_call(0, "a", "{}") if each["type"] in kept]
+    found = [
+        each["tool_calls"][0]
+        for each in deltas(streamed(stream(*BEGUN, *events, ended())))
+        if each.get("tool_calls")
+    ]
+    assert [each["function"]["arguments"] for each in found] == ["", "{}"]
+
+
+def test_an_answer_that_stands_only_in_the_last_event() -> None:
+    found = deltas(streamed(stream(*BEGUN, ended(said(output_text("Hi")), CALL))))
+    assert found[1] == {"content": "Hi"}
+    assert found[2]["tool_calls"][0]["id"] == "call_1"
+
+
+def test_an_error_in_the_middle_ends_the_stream() -> None:
+    failed = {
+        "type": "response.failed",
+        "response": response(status="failed", error={"code": "server_error", "message": "It broke."}),
+    }
+    found = streamed(stream(*BEGUN, *of_text(0, "Hel")[:3], failed))
+    assert json.loads(found[-1].data)["error"]["message"] == "It broke."
+    assert Event(None, "[DONE]") not in found
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"type": "error", "code": "rate_limit_exceeded", "message": "Wait.", "param": None},
+        {"type": "error", "error": {"type": "usage_limit_reached", "message": "Wait."}, "status_code": 429},
+    ],
+)
+def test_an_error_event_of_either_shape(data: Json) -> None:
+    translator = StreamTranslator("openai_responses", "openai_chat", ASKED)
+    (found,) = translator.feed(Event("error", json.dumps(data)))
+    assert json.loads(found.data)["error"] == {
+        "message": "Wait.",
+        "type": "rate_limit_error",
+        "param": None,
+        "code": data.get("code"),
+    }
+    assert translator.end() == []
+
+
+def test_a_stream_that_is_cut_off_never_ends_well() -> None:
+    found = streamed(stream(*BEGUN, *of_text(0, "Hel")[:3]))
+    assert "before it was complete" in json.loads(found[-1].data)["error"]["message"]
+
+
+def test_a_stream_of_something_else_is_an_error() -> None:
+    translator = StreamTranslator("openai_responses", "openai_chat", ASKED)
+    (found,) = translator.feed(Event(None, "<html>"))
+    assert "cannot read" in json.loads(found.data)["error"]["message"]
+
+
+def test_a_stream_is_gathered() -> None:
+    """The Codex channel leaves the output out of its last event."""
+    text_events = of_text(0, "Hello ", "you")
+    found = gather(stream(*BEGUN, *text_events, ended()), "openai_responses")
+    assert found == response(text_events[-1]["item"])
+    with pytest.raises(AnswerFailedError, match="before it was complete"):
+        gather(stream(*BEGUN), "openai_responses")
