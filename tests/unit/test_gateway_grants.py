@@ -64,7 +64,16 @@ def test_s63_methods() -> None:
     ],
 )
 def test_who(who: str, is_for: bool) -> None:
-    assert a_grant(who=who).is_for(ALICE) is is_for
+    tenant = ALICE.tenant_id if who.startswith("user:") else None
+    assert a_grant(who=who, tenant_id=tenant).is_for(ALICE) is is_for
+
+
+def test_a_name_counts_in_its_tenant_alone() -> None:
+    """An administrator of a tenant may name a user as somebody outside is named."""
+    operators = AuthResult(True, user_id="alice")
+    assert not a_grant(who="user:alice").is_for(ALICE)
+    assert a_grant(who="user:alice").is_for(operators)
+    assert not a_grant(who="user:alice", tenant_id="acme").is_for(operators)
 
 
 def test_nobody_is_matched_by_a_missing_name() -> None:
@@ -90,9 +99,9 @@ def test_of_two_accounts_of_one_name_the_tenants_own_is_meant() -> None:
 
 
 def test_ended_grants_and_other_accounts() -> None:
-    ended = a_grant(ended_at=NOW - timedelta(1))
-    over = a_grant(until=NOW)
-    still = a_grant(until=NOW + timedelta(seconds=1))
+    ended = a_grant(who="anyone", ended_at=NOW - timedelta(1))
+    over = a_grant(who="anyone", until=NOW)
+    still = a_grant(who="anyone", until=NOW + timedelta(seconds=1))
     assert fitting([ended, over, still], ALICE, "github/you", NOW) == [still]
     assert fitting([still], ALICE, "github/other", NOW) == []
 

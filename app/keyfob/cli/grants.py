@@ -46,7 +46,12 @@ def grants() -> None:
 @click.option("--name", default="", metavar="NAME", help="The program, as the list shall show it.")
 @click.option("--until", callback=span, metavar="SPAN", help="End it after this time: 3h, 9d, 4w.")
 @click.option("--per-hour", type=click.IntRange(1), metavar="N", help="Allow so many requests an hour.")
-@click.option("--tenant", "tenant_id", metavar="NAME", help="Only callers of this tenant may use it.")
+@click.option(
+    "--tenant",
+    "tenant_id",
+    metavar="NAME",
+    help="Only callers of this tenant may use it. A user of a tenant needs it.",
+)
 @json_option
 @pass_session
 def create(

@@ -55,8 +55,8 @@ class Grant:
                 return caller.authenticated
             case "key":
                 return name != "" and name == caller.key_id
-            case "user":
-                return name != "" and name == caller.user_id
+            case "user":  # an administrator names the users of a tenant, so a name counts in its tenant alone
+                return name != "" and (name, self.tenant_id) == (caller.user_id, caller.tenant_id)
             case "tenant":
                 return name != "" and name == caller.tenant_id
             case _:
