@@ -15,12 +15,6 @@ from typing import Any
 
 import pytest
 from selenium import webdriver
-from selenium.common.exceptions import (
-    ElementClickInterceptedException,
-    ElementNotInteractableException,
-    StaleElementReferenceException,
-)
-from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from keyfob.adapters.system.keys import new_key
@@ -40,6 +34,7 @@ from keyfob.protocol.oauth.revoke import revoke
 from keyfob.service.accounts.views import Progress, SignInRequest
 from support.app_run import Stage
 from support.atproto import AtprotoServer
+from support.atproto_pages import sign_in_at
 from support.chromium import chromium
 from support.live import Live
 from support.running import until
@@ -58,7 +53,6 @@ pytestmark = [
 SCOPES = ("atproto", "transition:generic")
 PASSWORDS = {"alice.test": "alice's password", "bob.test": "bob's password"}
 SECONDS = 20
-REDRAWN = (StaleElementReferenceException, ElementNotInteractableException, ElementClickInterceptedException)
 
 
 @dataclass
@@ -121,24 +115,7 @@ def person(world: World, handle: str, *, allows: bool = True) -> Live:
 
 def go_through(world: World, url: str, handle: str, *, allows: bool = True) -> None:
     """The server's pages, up to the last button."""
-    browser, wait = world.browser, WebDriverWait(world.browser, SECONDS, ignored_exceptions=REDRAWN)
-
-    def press(*labels: str) -> bool:
-        for button in browser.find_elements(By.TAG_NAME, "button"):
-            if button.text in labels:
-                button.click()
-                return True
-        return False
-
-    browser.get(url)
-    wait.until(lambda b: b.find_elements(By.NAME, "password") or press("Sign in"))
-    wait.until(lambda b: b.find_elements(By.NAME, "password"))
-    name = browser.find_element(By.NAME, "username")
-    if not name.get_attribute("value"):
-        name.send_keys(handle)
-    browser.find_element(By.NAME, "password").send_keys(PASSWORDS[handle])
-    browser.find_element(By.CSS_SELECTOR, "button[type=submit]").click()
-    wait.until(lambda _: press("Authorize" if allows else "Deny access"))
+    sign_in_at(world.browser, url, handle, PASSWORDS[handle], allows=allows)
 
 
 def found(world: World, live: Live, identifier: str) -> Resolved:

@@ -11,6 +11,8 @@ import json
 import os
 import select
 import subprocess
+from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,10 +25,17 @@ START_SECONDS = 60
 
 
 class AtprotoServer:
-    """Start with `with`. `data` is a folder of the test's own."""
+    """Start with `with`. `data` is a folder of the test's own. The server finds `hosts` at their
+    addresses, and trusts the certificates of `authority`, a PEM file.
+    """
 
-    def __init__(self, data: Path) -> None:
+    def __init__(
+        self, data: Path, *, hosts: Mapping[str, str] | None = None, authority: Path | None = None
+    ) -> None:
         self._data = data
+        self._more = {"HOSTS": json.dumps(dict(hosts or {}))}
+        if authority is not None:
+            self._more["NODE_EXTRA_CA_CERTS"] = str(authority)
         self.pds = self.plc = ""
         self._handles: dict[str, str] = {}
 
@@ -41,6 +50,7 @@ class AtprotoServer:
                 "DATA_DIRECTORY": str(self._data),
                 "LOG_ENABLED": "false",
                 "NODE_NO_WARNINGS": "1",
+                **self._more,
             },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -73,6 +83,14 @@ class AtprotoServer:
             self._process.kill()
             self._process.wait()
         self._process.stdout.close()
+
+    def go_ahead(self, by: timedelta) -> None:
+        """Put the server's clock ahead of the system's."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{int(by.total_seconds())}\n".encode())
+        self._process.stdin.flush()
+        self._process.stdout.readline()
 
     def call(self, method: str, token: str | None = None, **body: Any) -> dict[str, Any]:
         """A procedure of the data server, by its NSID."""

@@ -23,11 +23,11 @@ FLAGS = (
 
 
 @contextmanager
-def chromium(profile: Path) -> Iterator[webdriver.Chrome]:
-    """Debian's Chromium with a fresh profile in `profile`; ends with the block."""
+def chromium(profile: Path, *more: str) -> Iterator[webdriver.Chrome]:
+    """Debian's Chromium with a fresh profile in `profile`, and `more` flags; ends with the block."""
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or "chromium"
-    for flag in (*FLAGS, f"user-data-dir={profile}"):
+    for flag in (*FLAGS, *more, f"user-data-dir={profile}"):
         options.add_argument(f"--{flag}")
     driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
     try:

@@ -65,12 +65,13 @@ class Application:
         keys: ClientKeySet | None = None,
         ports: Callable[[WebPorts], WebPorts] | None = None,
         secret_keys: tuple[str, ...] = (SECRET_KEY,),
+        public: str = PUBLIC,
         **settings: Any,
     ) -> None:
         url = f"sqlite:///{database}" if isinstance(database, Path) else database
         self.events: list[SessionEvent] = []
         made = web_ports(url, Path("nowhere"))
-        self.settings = WebSettings(PUBLIC, apps, secret_keys=secret_keys, **settings)
+        self.settings = WebSettings(public, apps, secret_keys=secret_keys, **settings)
         self.web = WebSignIn(
             self.settings,
             url,
@@ -108,7 +109,8 @@ class Browser:
 
     def at(self, application: Application) -> Browser:
         """The same browser at another server of the application."""
-        self._http = TestClient(application.app, base_url=PUBLIC, follow_redirects=False)
+        self._public = application.settings.origin
+        self._http = TestClient(application.app, base_url=self._public, follow_redirects=False)
         return self
 
     def get(self, path: str, **headers: str) -> httpx.Response:
@@ -145,7 +147,7 @@ class Browser:
     def come_back(self, address: str) -> httpx.Response:
         """Follow the provider's redirect to the application."""
         parts = urlsplit(address)
-        assert f"{parts.scheme}://{parts.netloc}" == PUBLIC
+        assert f"{parts.scheme}://{parts.netloc}" == self._public
         return self.get(f"{parts.path}?{parts.query}")
 
     def who(self) -> dict[str, Any]:

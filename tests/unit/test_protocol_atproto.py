@@ -369,6 +369,24 @@ class TestResolve:
         assert isinstance(refused(typed), Usage)
 
     @pytest.mark.parametrize(
+        "typed",
+        [
+            "localhost:2583",
+            "http://localhost:2583",
+            "https://10.0.0.1",
+            "did:web:localhost%3A2583",
+            "http://[::1]",
+        ],
+    )
+    def test_s84_a_stranger_names_nothing_on_this_network(self, typed: str) -> None:
+        with pytest.raises(Usage):
+            Playbook().perform(resolve(typed, plc=PLC, stranger=True))
+
+    def test_a_stranger_s_address_must_be_one(self) -> None:
+        with pytest.raises(Usage):
+            Playbook().perform(resolve("https://[x", plc=PLC, stranger=True))
+
+    @pytest.mark.parametrize(
         "handle", ["jay.bsky.social", "8.cn", "name.t--t", "xn--notarealidn.com", "a.co"]
     )
     def test_handles_of_the_specification(self, handle: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from keyfob.adapters.system.keys import new_key
 from keyfob.core.errors import SettingWrong
 from keyfob.core.secret import Secret
-from keyfob.gateway.web import AppRegistration, WebSettings, read_keys
+from keyfob.gateway.web import AppRegistration, ClientKeySet, WebSettings, read_keys
 from keyfob.gateway.web.cookies import BROWSER, SESSION, Cookies, clearing
 from keyfob.gateway.web.sealing import SealedError, Sealer
 from keyfob.gateway.web.targets import is_own_path
@@ -24,6 +25,8 @@ OLD, NEW = (
     Secret("an old secret key, long enough to be one"),
     Secret("a new secret key, long enough to be one"),
 )
+
+NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
 
 class TestTargets:
@@ -128,12 +131,12 @@ class TestClientKeys:
         bodies = [json.loads(key.private_jwk.reveal()) | {"kid": key.kid} for key in (first, second)]
         keys = read_keys(Secret(json.dumps({"keys": bodies})))
         assert [key.kid for key in keys.keys] == [first.kid, second.kid]
-        newest, eddsa = keys.newest(), keys.newest("EdDSA")
+        newest, eddsa = keys.newest(NOW), keys.newest(NOW, "EdDSA")
         assert newest is not None
         assert newest.kid == first.kid
         assert eddsa is not None
         assert (eddsa.kid, eddsa.alg) == (second.kid, "EdDSA")
-        assert keys.newest("RS256") is None
+        assert keys.newest(NOW, "RS256") is None
         assert len(read_keys(Secret(json.dumps(bodies[0]))).keys) == 1
 
     def test_what_is_published_has_no_private_half(self) -> None:
@@ -168,6 +171,24 @@ class TestClientKeys:
     def test_what_is_no_key(self, text: str) -> None:
         with pytest.raises(SettingWrong):
             read_keys(Secret(text))
+
+    def test_a_new_key_signs_when_servers_know_it(self) -> None:
+        first, second = new_key("ES256"), new_key("ES256")
+        bodies = [json.loads(key.private_jwk.reveal()) | {"kid": key.kid} for key in (second, first)]
+        bodies[0]["iat"] = int(NOW.timestamp())
+        keys = read_keys(Secret(json.dumps({"keys": bodies})))
+
+        def signs(minutes: int, keys: ClientKeySet = keys) -> str:
+            found = keys.newest(NOW + timedelta(minutes=minutes))
+            assert found is not None
+            return found.kid
+
+        assert (signs(0), signs(14), signs(15)) == (first.kid, first.kid, second.kid)
+        assert [key["kid"] for key in keys.published()["keys"]] == [second.kid, first.kid]
+        assert signs(0, read_keys(Secret(json.dumps(bodies[0])))) == second.kid
+        for unfit in (10**30, -(10**30)):
+            with pytest.raises(SettingWrong):
+                read_keys(Secret(json.dumps(bodies[0] | {"iat": unfit})))
 
     def test_two_keys_need_two_names(self) -> None:
         body = json.loads(new_key("ES256").private_jwk.reveal()) | {"kid": "k1"}

@@ -7,7 +7,9 @@ older keys stay in the set, and published, until no session needs them.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 from keyfob.core.errors import Fault, SettingWrong
 from keyfob.core.grant import SigningKey
@@ -22,16 +24,28 @@ _BY_KIND: dict[tuple[str, str | None], Algorithm] = {
 }
 
 
+PUBLISHED_FIRST = timedelta(minutes=15)  # longer than servers keep a key set
+
+
 class ClientKeySet:
     """Immutable and thread-safe. Empty: the server is a public client."""
 
-    def __init__(self, keys: Sequence[SigningKey] = ()) -> None:
-        """`keys`: newest first."""
-        self.keys = tuple(keys)
+    def __init__(
+        self, keys: Sequence[SigningKey] = (), made: Mapping[str, datetime] = MappingProxyType({})
+    ) -> None:
+        """`keys`: newest first. `made`: by `kid`, when a key was added to the set, if that is known."""
+        self.keys, self._made = tuple(keys), made
 
-    def newest(self, alg: Algorithm | None = None) -> SigningKey | None:
-        """The key for new sign-ins, of one algorithm if the server asks for it."""
-        return next((key for key in self.keys if alg in (None, key.alg)), None)
+    def newest(self, now: datetime, alg: Algorithm | None = None) -> SigningKey | None:
+        """The key for new sign-ins, of one algorithm if the server asks for it: the newest of those that
+        servers know by now; if they know none, the oldest.
+        """
+        fit = [key for key in self.keys if alg in (None, key.alg)]
+        known = (key for key in fit if key.kid not in self._made or self._known(key.kid, now))
+        return next(known, fit[-1] if fit else None)
+
+    def _known(self, kid: str, now: datetime) -> bool:
+        return self._made[kid] + PUBLISHED_FIRST <= now
 
     def get(self, kid: str) -> SigningKey | None:
         """The key of this id."""
@@ -56,7 +70,11 @@ def read_keys(text: Secret) -> ClientKeySet:
     keys = [_key(each) for each in listed]
     if len({key.kid for key in keys}) != len(keys):
         raise _unfit("has two keys with the same kid")
-    return ClientKeySet(keys)
+    made = {each["kid"]: each["iat"] for each in listed if type(each.get("iat")) is int}
+    try:
+        return ClientKeySet(keys, {kid: datetime.fromtimestamp(at, UTC) for kid, at in made.items()})
+    except (ValueError, OverflowError, OSError):
+        raise _unfit("has a key with an iat that is not a time") from None
 
 
 def _key(jwk: object) -> SigningKey:

@@ -28,7 +28,7 @@ class Clients:
     def for_sign_in(self, app: AppRegistration, provider: Provider) -> tuple[Client, ClientSecrets]:
         """The client of a new sign-in. Raises SettingWrong."""
         if "atproto" in provider.methods and app.client_id is None:
-            key = self._keys.newest(ATPROTO_ALG)
+            key = self._keys.newest(self._env.now(), ATPROTO_ALG)
             if key is None and self._keys.keys:
                 raise SettingWrong("atproto servers need a client key of the algorithm ES256")
             auth: ClientAuth = "private_key_jwt" if key else "none"
@@ -38,7 +38,9 @@ class Clients:
         auth = app.client_auth or auth_for(provider, app.secret is not None)
         if auth != "private_key_jwt":
             return Client(app.client_id, auth, app.secret), NO_SECRETS
-        key = self._keys.newest(provider.client.alg if provider.client.auth == auth else None)
+        key = self._keys.newest(
+            self._env.now(), provider.client.alg if provider.client.auth == auth else None
+        )
         if key is None:
             raise SettingWrong(f"{provider.title} needs a client key", code="client_key_missing")
         return Client(app.client_id, auth, None, key), _named(key)

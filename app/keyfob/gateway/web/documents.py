@@ -5,6 +5,7 @@ profile).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from keyfob.core.access import default_access, scopes_for
@@ -17,7 +18,10 @@ from keyfob.protocol.atproto.client_metadata import client_metadata as document_
 
 
 def client_metadata(
-    settings: WebSettings, keys: ClientKeySet, apps: Sequence[tuple[AppRegistration, Provider]]
+    settings: WebSettings,
+    keys: ClientKeySet,
+    apps: Sequence[tuple[AppRegistration, Provider]],
+    now: datetime,
 ) -> dict[str, Any]:
     """What is at `settings.client_id`: for each app registration whose client id it is. Raises NotFound if
     there is none.
@@ -36,7 +40,7 @@ def client_metadata(
             asked = scopes_for(preset, default_access(preset), base=preset.scopes)
         scopes.update(dict.fromkeys(asked))
     first = next((preset for _, preset in own if "atproto" in preset.methods), own[0][1])
-    key = keys.newest(ATPROTO_ALG if "atproto" in first.methods else None)
+    key = keys.newest(now, ATPROTO_ALG if "atproto" in first.methods else None)
     return document_of(
         first,
         settings.client_id,

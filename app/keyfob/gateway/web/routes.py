@@ -27,7 +27,7 @@ _STYLE_HASH = base64.b64encode(hashlib.sha256(pages.STYLE.encode()).digest()).de
 _PAGE_HEADERS = (
     ("Content-Type", "text/html; charset=utf-8"),
     ("Cache-Control", "no-store"),
-    ("Referrer-Policy", "no-referrer"),
+    ("Referrer-Policy", "same-origin"),
     ("X-Content-Type-Options", "nosniff"),
     (
         "Content-Security-Policy",
@@ -136,7 +136,9 @@ class Routes:
 
     def _sign_out(self, request: WebRequest) -> WebResponse:
         origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
-        if origin not in (None, self._settings.origin) or site not in (None, "same-origin"):
+        # A page that sends no referrer says "null" as its origin.
+        own = (self._settings.origin, None) if site is None else (self._settings.origin, None, "null")
+        if origin not in own or site not in (None, "same-origin"):
             return self._problem(403, "Not allowed", "Use the button of this server's own page.")
         self._web.sign_out(request.headers.get("cookie"))
         return _redirect("/", clearing(SESSION), clearing(BROWSER))

@@ -161,9 +161,8 @@ class SignIns:
     def _resolved(self, values: Mapping[str, str]) -> atproto.Resolved:
         identifier = values.get("handle") or values.get("instance") or ""
         plc = values.get(_PLC) or atproto.PLC_DIRECTORY
-        if "://" in identifier and is_inside(urlsplit(identifier).hostname):
-            raise Usage("This address is on the server's own network", code="identity_invalid")
-        return self._runner.run(atproto.resolve(identifier, plc=plc, dns_txt=self._ports.dns_txt))
+        flow = atproto.resolve(identifier, plc=plc, dns_txt=self._ports.dns_txt, stranger=True)
+        return self._runner.run(flow)
 
     def _server(self, provider: Provider, values: Mapping[str, str]) -> Server:
         key, now = (provider.id, tuple(sorted(values.items()))), self._env.now()

@@ -80,10 +80,10 @@ class WebSignIn:
         self._states = States(self._database, sealer, codec)
         self.sessions = Sessions(self._database, sealer, codec)
         self._events = Events(tuple(observers))
-        self._renewals = Renewals(settings, clients, self.sessions, runner, env, ports.locks, self._events)
+        self.renewals = Renewals(settings, clients, self.sessions, runner, env, ports.locks, self._events)
         self._revoking = Revoking(runner, env)
         self.sign_ins = SignIns(settings, ports, runner, env, clients, self._states, self._revoking)
-        self._calls = Calls(settings, clients, self._renewals, api_runner, env)
+        self._calls = Calls(settings, clients, self.renewals, api_runner, env)
         self.executor = ThreadPoolExecutor(THREADS, thread_name_prefix="web-sign-in")
         self._stopping = threading.Event()
         self._tending: threading.Thread | None = None
@@ -117,7 +117,7 @@ class WebSignIn:
             age = self._env.now() - stored.used_at
             if age >= NOTE_USE_EVERY and stored.grant is not None:
                 now = self._env.now()
-                self.sessions.touch(stored.key, now, self._renewals.due(stored.key, stored.grant, now))
+                self.sessions.touch(stored.key, now, self.renewals.due(stored.key, stored.grant, now))
         again = found.old or age >= SET_AGAIN_AFTER
         cookies = (self.cookies.setting(SESSION, found.id, self.cookie_age),) if again else ()
         return self._visitor(stored), cookies
@@ -148,7 +148,7 @@ class WebSignIn:
         """
         session_id, now = new_id(), self._env.now()
         key = SessionKey(hashed(session_id), finished.record.account.subject)
-        due = self._renewals.due(key, finished.grant, now)
+        due = self.renewals.due(key, finished.grant, now)
         try:
             with database():
                 self.sessions.add(
@@ -173,14 +173,14 @@ class WebSignIn:
             stored = self.sessions.find(hashed(found.id))
             if stored is None:
                 return
-            self._renewals.end(stored, why, revoke=True)
+            self.renewals.end(stored, why, revoke=True)
         self.executor.submit(self._settled, stored.key)
 
     def _settled(self, key: SessionKey) -> None:
         try:
             found = self.sessions.get(key)
             if found is not None and found.ended_why is not None and found.grant is not None:
-                self._renewals.settle(found)
+                self.renewals.settle(found)
         except SQLAlchemyError as error:
             log.warning("tokens are revoked later: %s", type(error).__name__)
 
@@ -191,7 +191,7 @@ class WebSignIn:
         with database():
             found = self.sessions.of_subject(subject)
             for stored in found:
-                self._renewals.end(stored, "ended", revoke=True)
+                self.renewals.end(stored, "ended", revoke=True)
         for stored in found:
             self.executor.submit(self._settled, stored.key)
         return len(found)
@@ -209,7 +209,7 @@ class WebSignIn:
     def client_metadata(self) -> dict[str, Any]:
         """The client metadata document. Raises NotFound if no app registration uses it."""
         presets = [(app, self.preset(app)) for app in self.settings.apps]
-        return client_metadata(self.settings, self.client_keys, presets)
+        return client_metadata(self.settings, self.client_keys, presets, self._env.now())
 
     def bound_sessions(self) -> dict[str, int]:
         """How many living sessions need each client key. Raises Transient."""
@@ -246,7 +246,7 @@ class WebSignIn:
     def tend(self) -> None:
         """One round: sweep states, renew what is due, end what nobody uses, revoke. Raises Transient."""
         with database():
-            self._renewals.tend(self._states)
+            self.renewals.tend(self._states)
 
     def close(self) -> None:
         """Ends what was started, after what has begun."""

@@ -50,20 +50,29 @@ class Resolved:
 
 
 def resolve(
-    identifier: str, *, plc: str = PLC_DIRECTORY, dns_txt: DnsTxt | None = None, near: bool = False
+    identifier: str,
+    *,
+    plc: str = PLC_DIRECTORY,
+    dns_txt: DnsTxt | None = None,
+    near: bool = False,
+    stranger: bool = False,
 ) -> Flow[Resolved]:
     """Find the authorization server for a handle (`alice.bsky.social`, with or without `@`), a DID, or a
     server's address (`https://…`; http on loopback alone).
 
     `plc` is the directory for did:plc; `dns_txt` looks up TXT records and may block for a few seconds. `near`
     lets identities name servers on this computer, for an account at such a one; so does a `plc` or an
-    identifier that is here. Raises Usage `identity_invalid` for what is none of these, PeerFault if the
-    checks fail, Transient if a peer is down.
+    identifier that is here. `stranger`: anybody may have entered it, on a web page, so it must not be here.
+    Raises Usage `identity_invalid` for what is none of these, PeerFault if the checks fail, Transient if a
+    peer is down.
     """
     near = near or is_inside(urlsplit(plc).hostname)
     given = identifier.strip().removeprefix("at://").rstrip("/")
-    if "://" in given or re.fullmatch(r"localhost:\d+", given):
-        server, pds = yield from _of_address(given if "://" in given else f"http://{given}")
+    address = f"http://{given}" if re.fullmatch(r"localhost:\d+", given) else given
+    if stranger and is_inside(_host_in(address)):
+        raise Usage("This is on the server's own network", code="identity_invalid")
+    if "://" in address:
+        server, pds = yield from _of_address(address)
         return Resolved(server, pds=pds, near=near or is_inside(urlsplit(server.issuer or "").hostname))
     if given.startswith("did:"):
         near = near or is_inside(_did_host(given))
@@ -79,6 +88,14 @@ def resolve(
     issuer = yield from issuer_of(pds)
     server = yield from server_at(issuer)
     return Resolved(server, did, handle, pds, login_hint=handle or did, near=near)
+
+
+def _host_in(address: str) -> str | None:
+    """The host that an identifier names itself; None for a handle and for what is no address."""
+    try:
+        return urlsplit(address).hostname if "://" in address else _did_host(address)
+    except ValueError:
+        return None
 
 
 def identity_of(
