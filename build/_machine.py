@@ -54,6 +54,7 @@ TESTS = [
     *"gcc libc6-dev musl-tools".split(),  # the native keyfob-token
     "docker-registry",  # a registry with token authentication
     "postgresql",  # keys of callers, shared by several servers
+    *"nginx libnginx-mod-http-lua caddy".split(),  # engines that carry the gateway's traffic
     "python3-venv",
     # Tools that are often there without a package of this name.
     *(
@@ -69,6 +70,8 @@ SERVICES = {
     "openssh-server": ("ssh.service", "ssh.socket"),
     "docker-registry": ("docker-registry.service",),
     "postgresql": ("postgresql.service",),
+    "nginx": ("nginx.service",),
+    "caddy": ("caddy.service",),
     "docker.io": ("docker.service", "docker.socket", "containerd.service"),
 }
 FOR_UV = ["python3-venv", "ca-certificates"]

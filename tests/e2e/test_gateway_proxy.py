@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
-import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,65 +14,10 @@ import aiohttp
 import httpx
 import pytest
 
-from support.api_server import ApiServer
+from support.gateway_rig import Rig, rig_at, serving
 from support.session import DesktopSession
-from support.workshop import Bench, bench_at
 
 pytestmark = [pytest.mark.servers, pytest.mark.network, pytest.mark.keychain]
-
-
-@dataclass
-class Rig:
-    """An account `workshop/alice`, its API, and a gateway in front of it."""
-
-    bench: Bench
-    api: ApiServer
-    url: str
-    port: int
-
-    def grant(self, *words: str) -> dict[str, Any]:
-        made = self.bench.keyfob("grants", "create", "workshop", *words, "--json")
-        assert made.code == 0, made.err
-        found: dict[str, Any] = json.loads(made.out)
-        return found
-
-    def get(self, key: str, path: str, **words: Any) -> httpx.Response:
-        method = words.pop("method", "GET")
-        headers = {"Authorization": f"Bearer {key}", **words.pop("headers", {})}
-        return httpx.request(
-            method, f"{self.url}/workshop/alice{path}", headers=headers, trust_env=False, timeout=30, **words
-        )
-
-    def raw(self, text: bytes) -> bytes:
-        """What comes back for exactly these bytes."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
-            connection.sendall(text)
-            return connection.recv(65536)
-
-
-@contextmanager
-def serving(bench: Bench, api: ApiServer, *words: str, **env: str) -> Iterator[Rig]:
-    process = bench.processes.start(["keyfob", "serve", "--port", "0", *words], bench.env | env)
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    found = re.fullmatch(r"Listening on (http://127\.0\.0\.1:(\d+))\n", line)
-    assert found, line
-    try:
-        yield Rig(bench, api, found[1], int(found[2]))
-    finally:
-        process.terminate()
-        process.wait(60)
-
-
-@contextmanager
-def rig_at(folder: Path, session: DesktopSession) -> Iterator[Rig]:
-    with bench_at(folder, session.env) as bench, ApiServer(bench.shop.takes) as api:
-        bench.preset()
-        preset = bench.keyfob_home / "config" / "providers" / "workshop.toml"
-        preset.write_text(preset.read_text().replace(bench.shop.base, api.base, 1))
-        bench.sign_in("connect", "workshop", "--method", "oauth")
-        with serving(bench, api) as made:
-            yield made
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -16,8 +17,10 @@ from aiohttp import WSMsgType, web
 class ApiServer:
     """Serves while in `with`. `takes` says whether a token is right."""
 
-    def __init__(self, takes: Callable[[str], bool]) -> None:
+    def __init__(self, takes: Callable[[str], bool], tls: ssl.SSLContext | None = None) -> None:
+        """`tls`: of a certificate for `localhost`."""
         self.takes = takes
+        self._tls = tls
         self.seen: list[tuple[str, str, dict[str, str]]] = []
         self.refuse_next = 0  # requests that get 401 although the token is right
         self.received = 0  # bytes of the last body
@@ -30,6 +33,8 @@ class ApiServer:
 
     @property
     def base(self) -> str:
+        if self._tls is not None:
+            return f"https://localhost:{self.port}/api"
         return f"http://127.0.0.1:{self.port}/api"
 
     def __enter__(self) -> ApiServer:
@@ -58,7 +63,7 @@ class ApiServer:
         app.router.add_route("*", "/{path:.*}", self._handle)
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1, auto_decompress=False)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=self._tls).start()
         self.port = runner.addresses[0][1]
         self._ready.set()
         await self._stop.wait()

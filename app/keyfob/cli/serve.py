@@ -41,6 +41,12 @@ TYPES = ("database", "static", "local", "oidc", "multi-oidc")
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The settings of --auth-type, as YAML.",
 )
+@click.option(
+    "--engine-secret",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The secret of nginx, Caddy or Envoy in front. Default: what keyfob gateway config made.",
+)
 @pass_session
 def serve(
     session: Session,
@@ -50,6 +56,7 @@ def serve(
     api_key: str | None,
     auth_type: str | None,
     auth_config: Path | None,
+    engine_secret: Path | None,
 ) -> int:
     """Pass requests on to your accounts' APIs, with their credentials. Each caller sends its own key.
 
@@ -65,6 +72,7 @@ def serve(
     """
     packages()
     from keyfob.gateway.auth.tables import close_database, open_database
+    from keyfob.gateway.engine_secret import FILE, EngineSecret
     from keyfob.gateway.proxy.serving import serve as run
 
     key = _one_key(session, api_key, api_key_stdin)
@@ -76,7 +84,18 @@ def serve(
         provider = _provider(key, auth_type or "database", config, auth_config, sessions)
         if not is_loopback(host):
             session.note(f"Other computers can reach {host}. Put a server with TLS in front of it.")
-        asyncio.run(run(session.engine.signer, provider, sessions, host=host, port=port, say=session.exactly))
+        secret = EngineSecret(engine_secret or session.engine.home.data / FILE)
+        asyncio.run(
+            run(
+                session.engine.signer,
+                provider,
+                sessions,
+                secret=secret,
+                host=host,
+                port=port,
+                say=session.exactly,
+            )
+        )
     finally:
         close_database(sessions)
     return 0

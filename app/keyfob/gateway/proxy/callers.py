@@ -29,10 +29,13 @@ class Callers:
 
     async def who(self, request: web.Request) -> AuthResult:
         """The caller; `authenticated` is False for everybody who is not known. Raises as `authenticate`."""
-        token = key_of(request)
-        found = await self.provider.authenticate(token) if token else REFUSED
-        if token and not found.authenticated:  # git asks once without a key each time
-            await self._slow_down(request.remote or "")
+        return await self.by_key(key_of(request), request.remote or "")
+
+    async def by_key(self, key: str | None, address: str) -> AuthResult:
+        """Whose key this is. `address`: where it came from. Raises as `authenticate`."""
+        found = await self.provider.authenticate(key) if key else REFUSED
+        if key and not found.authenticated:  # git asks once without a key each time
+            await self._slow_down(address)
         return found
 
     async def _slow_down(self, address: str) -> None:

@@ -31,6 +31,9 @@ class Credentials(NamedTuple):
     headers: Mapping[str, str]
     token: Secret
     expires_at: datetime | None
+    base: str = ""  # of the API, without a slash at its end
+    absent: tuple[str, ...] = ()  # headers that this API may have, and this token has no value for
+    once: bool = False  # signed for this request alone
 
 
 class AccountCredentials:
@@ -39,7 +42,7 @@ class AccountCredentials:
     def __init__(self, signer: Signer) -> None:
         self._signer = signer
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="credentials")
-        self._kept: dict[tuple[str, bool], tuple[float, str, Credentials]] = {}
+        self._kept: dict[tuple[str, bool], tuple[float, Credentials]] = {}
 
     async def sign_route(
         self,
@@ -83,10 +86,14 @@ class AccountCredentials:
         signed = await loop.run_in_executor(
             self._threads, lambda: self._signer.sign(account, wanted, for_tool=True)
         )
-        found = Credentials(signed.url, signed.headers, signed.token, signed.expires_at)
+        base = signed.url.partition("?")[0].removesuffix(path.partition("?")[0])
         key = account, path.startswith("/")  # an empty path is not always below the API's base
-        if signed.url.endswith(path) and not any(name.lower() == "dpop" for name in signed.headers):
-            self._kept[key] = started + KEPT_FOR, signed.url.removesuffix(path), found
+        once = any(name.lower() == "dpop" for name in signed.headers)
+        found = Credentials(
+            signed.url, signed.headers, signed.token, signed.expires_at, base, signed.absent, once
+        )
+        if signed.url == base + path and not once:
+            self._kept[key] = started + KEPT_FOR, found
         else:
             self._kept.pop(key, None)
         return found
@@ -95,12 +102,12 @@ class AccountCredentials:
         kept = self._kept.get((account, path.startswith("/")))
         if kept is None or time.monotonic() >= kept[0]:
             return None
-        base, found = kept[1], kept[2]
+        found = kept[1]
         if found.expires_at is not None:
             left = (found.expires_at - datetime.now(UTC)).total_seconds()
             if left < MARGIN:
                 return None
-        return found._replace(url=base + path)
+        return found._replace(url=found.base + path)
 
     def close(self) -> None:
         """A renewal that has begun goes on: the engine waits for it when it closes."""

@@ -81,8 +81,12 @@ class Decisions:
         self.active = active
         self._uses, self._refused = uses, refused
 
-    async def on_target(self, caller: AuthResult, method: str, target: str) -> Decision:
-        """For the raw target of a request, `/{provider}/{label}/…`. Raises RefusedError, Transient."""
+    async def on_target(
+        self, caller: AuthResult, method: str, target: str, only: str | None = None
+    ) -> Decision:
+        """For the raw target of a request, `/{provider}/{label}/…`. `only`: the one account that it may be
+        for. Raises RefusedError, Transient.
+        """
         if not caller.authenticated:
             raise self.not_known()
         try:
@@ -90,6 +94,10 @@ class Decisions:
         except NotRoutableError as fault:
             self._refused.labels("address").inc()
             raise RefusedError(problems.problem(400, "address_refused", str(fault))) from None
+        if only is not None and route.account != only:
+            self._refused.labels("address").inc()
+            text = "The address can be read in two ways, so it is refused"
+            raise RefusedError(problems.problem(400, "address_refused", text))
         return await self.on_route(caller, method, route)
 
     async def on_route(self, caller: AuthResult, method: str, route: Route) -> Decision:

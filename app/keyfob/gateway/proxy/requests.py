@@ -15,9 +15,9 @@ def fault_of(request: web.Request, hosts: Collection[str] | None) -> tuple[int, 
 
     aiohttp's parser refuses most of what two programs could read in two ways. The rest is refused here.
     """
-    target = request.raw_path
-    if request.method in FORBIDDEN_METHODS or not target.startswith("/"):
-        return 400, "The request is for another server"
+    fault = method_fault(request.method, request.raw_path)
+    if fault is not None:
+        return fault
     coding = request.headers.getall("Transfer-Encoding", [])
     if coding and (request.version < HttpVersion11 or [one.lower() for one in coding] != ["chunked"]):
         return 400, "The length of the body is not clear"
@@ -31,4 +31,11 @@ def fault_of(request: web.Request, hosts: Collection[str] | None) -> tuple[int, 
         "same-origin",
     ):
         return 403, "Pages in a browser cannot use the gateway"
+    return None
+
+
+def method_fault(method: str, target: str) -> tuple[int, str] | None:
+    """A status and a reason for a method or a raw target that is never passed on."""
+    if method in FORBIDDEN_METHODS or not target.startswith("/"):
+        return 400, "The request is for another server"
     return None

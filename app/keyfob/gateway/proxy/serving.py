@@ -14,6 +14,8 @@ from aiohttp.abc import AbstractAccessLogger
 
 from keyfob.core.errors import SettingWrong
 from keyfob.core.hosts import is_loopback
+from keyfob.gateway.engine_secret import EngineSecret
+from keyfob.gateway.proxy.decide import logged
 from keyfob.gateway.proxy.server import Gateway
 
 if TYPE_CHECKING:
@@ -30,8 +32,9 @@ class AccessLog(AbstractAccessLogger):
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """Called by aiohttp, when the answer has ended."""
-        path = request.raw_path.partition("?")[0]
-        self.logger.info("%s %s %s %.0f ms", request.method, path[:300], response.status, time * 1000)
+        method, target = logged(request)
+        path = target.partition("?")[0]
+        self.logger.info("%s %s %s %.0f ms", method[:20], path[:300], response.status, time * 1000)
 
 
 async def serve(
@@ -39,12 +42,13 @@ async def serve(
     provider: AuthProvider,
     sessions: sessionmaker[Session] | None,
     *,
+    secret: EngineSecret,
     host: str,
     port: int,
     say: Callable[[str], None],
 ) -> None:
-    """Serves until SIGTERM, SIGINT or SIGHUP. `say` gets the one line that says where. Raises SettingWrong
-    `port_taken`.
+    """Serves until SIGTERM, SIGINT or SIGHUP. `secret` is an engine's, for `/decide`. `say` gets the one line
+    that says where. Raises SettingWrong `port_taken`.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -53,7 +57,7 @@ async def serve(
             loop.add_signal_handler(getattr(signal, name), stop.set)
     names = _names(host)
     hosts: set[str] = set()
-    gateway = Gateway(signer, provider, sessions, hosts if names else None)
+    gateway = Gateway(signer, provider, sessions, hosts if names else None, secret)
     runner = web.AppRunner(
         gateway.app(),
         handle_signals=False,

@@ -77,6 +77,7 @@ class SignedRequest:
     headers: Mapping[str, str] = field(repr=False)
     token: Secret
     expires_at: datetime | None = None
+    absent: tuple[str, ...] = ()  # headers that this API may have, and this token has no value for
 
     def to_json(self) -> dict[str, Any]:
         """For the program that asked. Holds the token, as `Token.to_json` does."""
@@ -97,6 +98,18 @@ class Place:
     label: str
     method: Method
     hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where an account's credentials go."""
+
+    account: str  # provider/label
+    base: str  # the API's address, without a slash at its end
+    secret: tuple[str, ...]  # headers that hold the token or key
+    plain: tuple[str, ...]  # headers that are the same for everybody
+    optional: tuple[str, ...]  # headers that a token may have no value for
+    changes_query: bool
 
 
 class Signer:
@@ -168,7 +181,29 @@ class Signer:
                 nonce=nonce,
                 access=grant.access,
             )
-        return SignedRequest(record.account.id, request.url, headers, grant.access, grant.expires_at)
+        absent = tuple(name for name in (*api.claim_headers, "DPoP") if name not in headers)
+        return SignedRequest(record.account.id, request.url, headers, grant.access, grant.expires_at, absent)
+
+    def placement(self, ref: str) -> Placement:
+        """Where this account's credentials go, without reading them. Raises as `sign`, for a tool."""
+        record = self._accounts.resolve(ref)
+        provider = self._contexts.provider(record)
+        refuse_sharing(record, provider)
+        api = api_of(provider, record.account.method)
+        secret = []
+        if api.placement != "query":
+            secret.append((api.name if api.placement == "header" else None) or "Authorization")
+        if api.second is not None and api.second.placement == "header":
+            secret.append(api.second.name)
+        in_query = api.placement == "query" or (api.second is not None and api.second.placement == "query")
+        return Placement(
+            account=record.account.id,
+            base=address_of(record, provider, "/").removesuffix("/"),
+            secret=tuple(secret),
+            plain=tuple(api.headers),
+            optional=(*api.claim_headers, "DPoP"),
+            changes_query=in_query or bool(api.params),
+        )
 
 
 def with_scheme(api: Api, grant: Grant) -> Api:
