@@ -130,13 +130,14 @@ def aws(session: Session, account: str, account_id: str | None, role: str | None
 @json_option
 @pass_session
 def gateway(session: Session, tool: str, action: str | None) -> None:
-    """Print the key that `keyfob wire TOOL --through-gateway` made. With the ACTION get, as git wants it.
+    """Print the key that `keyfob wire TOOL --through-gateway` made. ACTION is how: get for git, headers for
+    MCP clients.
 
     \b
     Example:
       keyfob credential gateway codex
     """
-    if action is not None and action != "get":
+    if action not in (None, "get", "headers"):
         return  # git's store and erase: the key is Keyfob's to keep and to end
     found = tool_key(tool)
     if found is None:
@@ -147,6 +148,8 @@ def gateway(session: Session, tool: str, action: str | None) -> None:
         )
     if action == "get":
         session.exactly(f"username={TOOL_USER}\npassword={found.key.reveal()}")
+    elif action == "headers":
+        session.exactly(json.dumps({"Authorization": f"Bearer {found.key.reveal()}"}))
     else:
         session.exactly(found.key.reveal())
 

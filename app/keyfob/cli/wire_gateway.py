@@ -20,6 +20,7 @@ from keyfob.cli.wire_shown import ask, print_changes, show
 from keyfob.core.secret import Secret
 from keyfob.engine import Engine
 from keyfob.tools.edits import Change
+from keyfob.tools.registry import SETUPS
 from keyfob.tools.setup import SetupPlan
 from keyfob.tools.tool_keys import ToolKey
 from keyfob.tools.tool_setup import Asked, ToolSetup
@@ -80,7 +81,9 @@ def _make(session: Session, tool: str, asked: Asked, terms: Terms, planned: Setu
 
             wanted = _wanted(session, planned, terms)
             key_id = asked.key_id if key_before is not None else None
-            access = supply(transaction, tool, key_id, wanted)
+            through = SETUPS[tool].gateway
+            adds = through is not None and through.adds
+            access = supply(transaction, tool, key_id, wanted, adds=adds)
             _keep_key(setup, tool, asked, access.key)
             asked = replace(asked, key_id=access.key_id)
             planned = setup.plan(tool, asked)

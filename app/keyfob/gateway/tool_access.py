@@ -36,10 +36,13 @@ class ToolAccess:
     changed: bool
 
 
-def supply(session: Session, tool: str, key_id: str | None, wanted: Sequence[Wanted]) -> ToolAccess:
+def supply(
+    session: Session, tool: str, key_id: str | None, wanted: Sequence[Wanted], *, adds: bool = False
+) -> ToolAccess:
     """Makes what is missing and ends the grants of this key that are not wanted any more. The caller commits.
 
-    `key_id`: the key that the tool has; a new one is made if it has none, or an ended one.
+    `key_id`: the key that the tool has; a new one is made if it has none, or an ended one. `adds`: grants for
+    other accounts stay.
     """
     now, key = datetime.now(UTC), None
     if key_id is None or not _is_active(session, key_id, now):
@@ -51,6 +54,8 @@ def supply(session: Session, tool: str, key_id: str | None, wanted: Sequence[Wan
     for one in dict.fromkeys(wanted):
         found = next((grant for grant in before if _is_same(grant, one)), None)
         kept.append(found or _create(session, tool, key_id, one))
+    if adds:
+        kept += [grant for grant in before if grant.account not in {one.account for one in wanted}]
     for grant in before:
         if grant not in kept:
             end_grant(session, grant.grant_id)

@@ -12,7 +12,10 @@ from keyfob.tools import edits, hosts
 from keyfob.tools.commands import command_of
 from keyfob.tools.setup import (
     FILE,
+    GatewayAccess,
+    GatewaySetup,
     Option,
+    Reach,
     Setup,
     SetupPlan,
     SetupRequest,
@@ -21,6 +24,8 @@ from keyfob.tools.setup import (
     refuse_other,
 )
 from keyfob.tools.tool import Tool
+
+GATEWAY_HELPER = "keyfob credential gateway mcp"
 
 
 def plan(request: SetupRequest) -> SetupPlan:
@@ -59,6 +64,39 @@ def plan(request: SetupRequest) -> SetupPlan:
     return SetupPlan([made], warnings=warnings)
 
 
+def through_gateway(request: SetupRequest, gateway: GatewayAccess) -> SetupPlan:
+    """A server at the gateway's address: a new entry of the client's JSON."""
+    account = one_account(request, "mcp")
+    path = Path(request.options.get("file") or request.here / ".mcp.json")
+    name = request.options.get("server") or account.provider
+    entry = {
+        "type": "http",
+        "url": gateway.url(account),
+        "headersHelper": f"{command_of('keyfob')} credential gateway mcp headers",
+    }
+
+    def change(body: dict[str, Any]) -> None:
+        servers = body.setdefault("mcpServers", {})
+        if name in servers and GATEWAY_HELPER not in str(servers[name]):
+            raise SettingWrong(
+                f"{path} already has a server {plain(name)}", remedy="Choose another name with --server."
+            )
+        servers[name] = entry
+
+    return SetupPlan([json_edit(request, path, change)], reaches=[Reach(account.id)])
+
+
+def undo_gateway(text: str, _: Mapping[str, str]) -> str:
+    """Without the servers at the gateway."""
+
+    def change(body: dict[str, Any]) -> None:
+        servers = body.get("mcpServers", {})
+        for name in [each for each, server in servers.items() if GATEWAY_HELPER in str(server)]:
+            del servers[name]
+
+    return edits.with_json(text, change, ".mcp.json")
+
+
 def undo(text: str, _: Mapping[str, str]) -> str:
     """Without the helper of each server, if it is Keyfob."""
 
@@ -81,5 +119,6 @@ TOOL = Tool(
             Option("server", "NAME", "the server's name in it."),
         ),
         programs=(),
+        gateway=GatewaySetup(through_gateway, undo_gateway, adds=True),
     ),
 )

@@ -104,4 +104,4 @@ def _tool(name: str, gateway: GatewaySetup) -> Tool:
 
 OPENAI = _tool("openai", GatewaySetup(_openai))
 ANTHROPIC = _tool("anthropic", GatewaySetup(_anthropic))
-ENVIRONMENT = _tool("env", GatewaySetup(_environment))
+ENVIRONMENT = _tool("env", GatewaySetup(_environment, adds=True))

@@ -96,10 +96,13 @@ Undo = Callable[[str, Mapping[str, str]], str]
 
 @dataclass(frozen=True, slots=True)
 class GatewaySetup:
-    """As Setup, for a tool that uses accounts through the gateway."""
+    """As Setup, for a tool that uses accounts through the gateway. `adds`: another account does not take the
+    place of one that the tool has.
+    """
 
     plan: Callable[[SetupRequest, GatewayAccess], SetupPlan]
     undo: Undo | None = None
+    adds: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,14 @@ _CALLERS = frozenset(
     }
 )  # fmt: skip
 _PROVIDERS = frozenset(
-    {"set-cookie", "set-cookie2", "alt-svc", "strict-transport-security", "content-length"}
+    {
+        "set-cookie",
+        "set-cookie2",
+        "alt-svc",
+        "strict-transport-security",
+        "content-length",
+        "www-authenticate",
+    }
 )
 
 

@@ -18,6 +18,11 @@ async def alive(_request: web.Request, _caller: AuthResult | None) -> web.Stream
     return web.json_response({"status": "ok"})
 
 
+async def nothing_here(_request: web.Request, _caller: AuthResult | None) -> web.StreamResponse:
+    """For clients that look for an authorization server: callers do not sign in here."""
+    return problems.not_found()
+
+
 def ready(active: ActiveGrants, is_stopping: Callable[[], bool]) -> Handler:
     """Whether requests can be served now. The handler raises Transient if the database cannot be reached."""
 

@@ -20,7 +20,7 @@ def login(provider: AuthProvider) -> Handler:
 
     async def handler(request: web.Request, _caller: AuthResult | None) -> web.StreamResponse:
         if request.method != "POST" or not isinstance(provider, LocalAuth):
-            return problems.problem(404, "not_found", "There is no such address")
+            return problems.not_found()
         try:
             body: Any = json.loads(await request.read())
             user, password = body["username"], body["password"]

@@ -55,6 +55,11 @@ def refusal() -> web.Response:
     return problem(401, "authentication_failed", REFUSAL, {"WWW-Authenticate": offered})
 
 
+def not_found() -> web.Response:
+    """For an address that is not there."""
+    return problem(404, "not_found", "There is no such address")
+
+
 def not_granted(detail: str) -> web.Response:
     """For a caller who is known and may not do this."""
     return problem(403, "not_granted", detail)

@@ -20,10 +20,11 @@ from keyfob.gateway.engine_secret import EngineSecret
 from keyfob.gateway.grant_store import UseCounter
 from keyfob.gateway.proxy import problems
 from keyfob.gateway.proxy.callers import Callers
+from keyfob.gateway.proxy.challenges import is_discovery
 from keyfob.gateway.proxy.credentials import AccountCredentials
 from keyfob.gateway.proxy.decide import Decide
 from keyfob.gateway.proxy.decisions import ActiveGrants, Decisions, RefusedError
-from keyfob.gateway.proxy.health import alive, metrics, ready
+from keyfob.gateway.proxy.health import alive, metrics, nothing_here, ready
 from keyfob.gateway.proxy.login import LOGIN_MOST, login
 from keyfob.gateway.proxy.own import OwnAddress, OwnAddresses, answered
 from keyfob.gateway.proxy.requests import fault_of
@@ -80,6 +81,7 @@ class Gateway:
                 OwnAddress("/metrics", metrics(self.registry), "operators"),
                 OwnAddress("/decide", self._decide, "everyone"),
                 OwnAddress("/decide/", self._decide, "everyone"),
+                OwnAddress("/.well-known/", nothing_here, "everyone"),
                 OwnAddress("/v1/login", login(self._callers.provider), "everyone"),
             ]
         )
@@ -120,6 +122,8 @@ class Gateway:
             if own is not None:
                 return await answered(own, request, self._callers)
             caller = await self._callers.who(request)
+            if not caller.authenticated and is_discovery(target.partition("?")[0]):
+                return problems.not_found()
             decision = await self._decisions.on_target(caller, request.method, target)
             answer = await self._upstream.pass_on(
                 request, decision.route, lambda: self._seconds.observe(time.monotonic() - started)

@@ -17,6 +17,7 @@ from yarl import URL
 
 from keyfob.core.hosts import is_loopback
 from keyfob.gateway.proxy import links, problems
+from keyfob.gateway.proxy.challenges import lacking
 from keyfob.gateway.proxy.credentials import AccountCredentials, Credentials
 from keyfob.gateway.proxy.headers import to_caller, to_provider
 from keyfob.gateway.proxy.routes import Route
@@ -166,6 +167,9 @@ async def _body_of(request: web.Request) -> bytes | AsyncIterator[bytes] | None:
 async def _answer(
     request: web.Request, answer: aiohttp.ClientResponse, signed: Credentials, route: Route
 ) -> web.StreamResponse:
+    lack = lacking(route.account, answer.status, ", ".join(answer.headers.getall("WWW-Authenticate", [])))
+    if lack is not None:
+        return problems.problem(403, "access_lacking", lack)
     headers = to_caller(answer.headers.items())
     made = web.StreamResponse(status=answer.status, reason=answer.reason)
     for name, value in headers:

@@ -97,9 +97,13 @@ def challenge_of(response: Response) -> dict[str, str]:
     """The parameters of an answer's challenges (RFC 9110 §11.6.1), by lower-case names; of a repeated one the
     first.
     """
+    return parameters_of(response.headers.get("www-authenticate", ""))
+
+
+def parameters_of(challenge: str) -> dict[str, str]:
+    """The same of the header's value."""
     found: dict[str, str] = {}
-    text = response.headers.get("www-authenticate", "")[:CHALLENGE_MOST]
-    for name, quoted, bare in _PARAMETER.findall(text):
+    for name, quoted, bare in _PARAMETER.findall(challenge[:CHALLENGE_MOST]):
         found.setdefault(name.lower(), bare or re.sub(r"\\(.)", r"\1", quoted))
     return found
 
