@@ -115,6 +115,7 @@ from keyfob.service.sign_in.clients import Clients
 from keyfob.service.sign_in.commit import Commit
 from keyfob.service.sign_in.device import DeviceSignIn
 from keyfob.service.sign_in.give_back import GiveBack
+from keyfob.service.sign_in.handover import HandOver, TakeOver
 from keyfob.service.sign_in.imported import ImportedAccounts
 from keyfob.service.sign_in.interaction import Interaction
 from keyfob.service.sign_in.journal import Journal
@@ -211,6 +212,8 @@ class Engine:
     accounts: Accounts
     disconnector: Disconnector
     sign_in: SignIn
+    hand_over: HandOver
+    take_over: TakeOver
     keeper: Keeper
     renewer: Renewer
     doctor: Doctor
@@ -289,8 +292,9 @@ def build(ports: Ports) -> Engine:
     clients = Clients(store, vault, contexts, runner, ports.environment, ports.new_id)
     entries = AccountEntries(vault, grants, ports.labels)
     traces = Traces(store, clock)
+    preparation = Preparation(catalogue, store, accounts, disconnector, clients, ports.entropy)
     sign_in = SignIn(
-        Preparation(catalogue, store, accounts, disconnector, clients, ports.entropy),
+        preparation,
         Journal(store, ports.locks, grants, clock),
         _methods(ports, runner, clients, env),
         Commit(store, entries, ports.locks, revocations, events, settings, clock),
@@ -334,6 +338,8 @@ def build(ports: Ports) -> Engine:
         accounts=accounts,
         disconnector=disconnector,
         sign_in=sign_in,
+        hand_over=HandOver(clock, codec.description),
+        take_over=TakeOver(preparation, sign_in, contexts, store, ports.locks, env, codec.load_record),
         keeper=keeper,
         renewer=renewer,
         doctor=_doctor(ports, accounts, wiring, tool_setup),

@@ -6,6 +6,8 @@ import click
 
 from keyfob.cli import words
 from keyfob.cli.options import json_option, pass_session
+from keyfob.cli.server import RemoteServer, server_options
+from keyfob.cli.server_accounts import accounts_at
 from keyfob.cli.session import Session
 from keyfob.cli.views import all_accounts, kept_fresh, note_unread
 from keyfob.core.text import plain
@@ -14,15 +16,16 @@ from keyfob.core.text import plain
 @click.command(short_help="List the accounts.")
 @json_option
 @pass_session
-def accounts(session: Session) -> None:
-    """List the accounts with their status and how long their tokens live.
+@server_options
+def accounts(session: Session, server: RemoteServer | None) -> None:
+    """List the accounts with their status and how long their tokens live. With --server, those of a gateway.
 
     \b
     Example:
       keyfob accounts --json | jq -r '.accounts[] | select(.status == "needs_sign_in").id'
     """
-    views = all_accounts(session)
-    unread = note_unread(session)
+    views = all_accounts(session) if server is None else accounts_at(server)
+    unread = note_unread(session) if server is None else 0
     if session.json:
         session.document({"accounts": [view.to_json() for view in views]})
         return
@@ -31,7 +34,7 @@ def accounts(session: Session) -> None:
         return
     if not views:
         return
-    now, fresh = session.now(), kept_fresh(session)
+    now, fresh = session.now(), server is not None or kept_fresh(session)
     lives = [plain(words.life(view, now, kept_fresh=fresh), 90) for view in views]
     rows = [
         (view.id, words.who(view), words.status(view.status), life)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import click
 
 from keyfob.cli import words
-from keyfob.cli.gateway_database import database
+from keyfob.cli.administering import carry_out
 from keyfob.cli.options import json_option, moment, pass_session
+from keyfob.cli.server import RemoteServer, server_options
 from keyfob.cli.session import Session
 from keyfob.core.times import from_rfc3339
 
-KINDS = (
-    "created", "rotated", "revoked", "used", "refused", "user_added", "password_changed", "user_disabled",
-    "grant_created", "grant_ended",
-)  # fmt: skip
-_WORDS = {
+WORDS = {
     "created": "created a key",
     "rotated": "replaced a key",
     "revoked": "revoked a key",
@@ -27,6 +25,8 @@ _WORDS = {
     "user_disabled": "disabled the user",
     "grant_created": "gave access",
     "grant_ended": "ended access",
+    "account_added": "added an account",
+    "account_disconnected": "disconnected an account",
 }
 
 
@@ -34,13 +34,15 @@ _WORDS = {
 @click.option("--key", "key_id", metavar="KEY", help="Only events of this key.")
 @click.option("--user", "user_id", metavar="NAME", help="Only events of this user.")
 @click.option("--tenant", "tenant_id", metavar="NAME", help="Only events of this tenant.")
-@click.option("--kind", type=click.Choice(KINDS), help="Only events of this kind.")
+@click.option("--kind", type=click.Choice(tuple(WORDS)), help="Only events of this kind.")
 @click.option("--since", callback=moment, metavar="TIME", help="Only later events: 2h, 7d, or a time.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, metavar="N")
 @json_option
 @pass_session
+@server_options
 def audit(
     session: Session,
+    server: RemoteServer | None,
     key_id: str | None,
     user_id: str | None,
     tenant_id: str | None,
@@ -56,21 +58,17 @@ def audit(
     Example:
       keyfob audit --user alice --since 7d
     """
-    with database() as transaction:
-        from keyfob.gateway.auth import administration
-
-        rows = [
-            administration.event_json(row)
-            for row in administration.audit(
-                transaction,
-                key_id=key_id,
-                user_id=user_id,
-                tenant_id=tenant_id,
-                kind=kind,
-                since=since,
-                limit=limit,
-            )
-        ]
+    rows = carry_out(
+        session,
+        server,
+        "audit.list",
+        key_id=key_id,
+        user_id=user_id,
+        tenant_id=tenant_id,
+        kind=kind,
+        since=since,
+        limit=limit,
+    )["events"]
     if session.json:
         session.document({"events": rows})
         return
@@ -82,11 +80,18 @@ def audit(
             words.moment(from_rfc3339(row["at"]), session.now()),
             row["user_id"] or "-",
             row["key_id"] or "-",
-            _WORDS.get(row["kind"], row["kind"]),
+            WORDS.get(row["kind"], row["kind"]),
             f"{row['count']} times" if row["count"] > 1 else "",
-            (row["detail"] or "").replace("_", " "),
+            _detail(row),
+            row["by"] or "-",
         )
         for row in rows
     ]
-    for line in words.table(table, ("TIME", "USER", "KEY", "WHAT", "HOW OFTEN", "WHY")):
+    for line in words.table(table, ("TIME", "USER", "KEY", "WHAT", "HOW OFTEN", "DETAIL", "BY")):
         session.say(line)
+
+
+def _detail(row: dict[str, Any]) -> str:
+    """A reason is a word of the program's; the rest is names."""
+    text = row["detail"] or ""
+    return text.replace("_", " ") if row["kind"] == "refused" else text

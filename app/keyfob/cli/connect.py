@@ -8,8 +8,11 @@ from urllib.parse import urlsplit
 import click
 
 from keyfob.cli.options import SignInOptions, json_option, pass_session, provider_argument, sign_in_options
+from keyfob.cli.server import RemoteServer, server_options
+from keyfob.cli.server_accounts import accounts_at, kept_at, name_of
 from keyfob.cli.session import Session
 from keyfob.cli.signing_in import print_result, request_for, sign_in
+from keyfob.cli.words import who
 from keyfob.core.errors import SignInEnded, Transient, Usage
 from keyfob.core.provider import Provider
 from keyfob.core.text import label_from, plain
@@ -21,10 +24,20 @@ from keyfob.core.text import label_from, plain
     "--label", metavar="L", help="Name a new account PROVIDER/L. Default: your name at the provider."
 )
 @click.option("--yes", "-y", is_flag=True, help="Trust a server that signs in at another site.")
+@click.option("--tenant", metavar="NAME", help="With --server: the tenant that the account belongs to.")
 @sign_in_options
 @json_option
 @pass_session
-def connect(session: Session, provider: str, label: str | None, yes: bool, options: SignInOptions) -> None:
+@server_options
+def connect(
+    session: Session,
+    server: RemoteServer | None,
+    provider: str,
+    label: str | None,
+    yes: bool,
+    tenant: str | None,
+    options: SignInOptions,
+) -> None:
     """Sign in to PROVIDER and keep the account connected. PROVIDER is an id from `keyfob providers list`, or
     the address of a server that names its authorization server, such as an MCP server.
 
@@ -34,6 +47,9 @@ def connect(session: Session, provider: str, label: str | None, yes: bool, optio
     $BROWSER can name the browser's command, with %s for the address. Otherwise Keyfob opens your default
     browser. Progress goes to stderr. stdout gets the account when it is connected.
 
+    With --server, a gateway gets the account. You sign in with your own browser, and nothing stays on this
+    computer.
+
     \b
     Examples:
       keyfob connect github
@@ -42,11 +58,17 @@ def connect(session: Session, provider: str, label: str | None, yes: bool, optio
       keyfob connect openai --method api_key --api-key-stdin < key.txt
       keyfob connect google --client-id 123.apps.example --no-browser
       keyfob connect https://mcp.example.com/mcp
+      keyfob connect github --server https://gateway.example.com
     """
     at = provider if "://" in provider else None
     preset = (
         session.engine.providers.get(provider) if at is None else _preset_at(session, at, options, yes=yes)
     )
+    if server is not None:
+        _connect_at(session, server, preset, options, label, tenant)
+        return
+    if tenant is not None:
+        raise Usage("--tenant needs --server")
     request = request_for(session, preset, options, label=label)
     try:
         view = sign_in(session, request)
@@ -66,6 +88,26 @@ def connect(session: Session, provider: str, label: str | None, yes: bool, optio
             f"{plain(label, 64)}."
         )
         session.note(f"To change the label, run: keyfob rename {view.id} {label_from(label)}")
+
+
+def _connect_at(
+    session: Session,
+    server: RemoteServer,
+    preset: Provider,
+    options: SignInOptions,
+    label: str | None,
+    tenant: str | None,
+) -> None:
+    # Before the browser opens: a server that cannot be reached, or that does not know the key, is reported.
+    accounts_at(server)
+    # The label is the server's to give: an account of this computer may have the same.
+    request = request_for(session, preset, options)
+    view = sign_in(session, request, kept_at(session, server, label, tenant))
+    if session.json:
+        session.document(view.to_json())
+        return
+    session.say(f"Connected as {who(view)} on {name_of(server)}: {view.id}")
+    session.note(f"To give a program access, run: keyfob grants create {view.id} --server {server.url}")
 
 
 def _agree(session: Session, host: str, issuer: str) -> None:

@@ -7,10 +7,13 @@ from typing import Any, Literal, assert_never
 import click
 
 from keyfob.cli.options import account_argument, json_option, pass_session
+from keyfob.cli.server import RemoteServer, server_options
+from keyfob.cli.server_accounts import disconnected_at
 from keyfob.cli.session import Session
 from keyfob.cli.through_agent import through_agent
 from keyfob.client import running_agent
-from keyfob.core.errors import Fault
+from keyfob.core.account import AccountView
+from keyfob.core.errors import Fault, Usage
 from keyfob.service.accounts.views import Disconnection
 
 EndedBy = Literal["disconnect", "remove"]
@@ -60,10 +63,13 @@ def print_ended(session: Session, what: EndedBy, account: str, *, local: bool) -
         ended = session.finish(lambda: end(account, local=local))
     else:
         ended = _ended_of(answer)
+    _print(session, "Removed" if what == "remove" else "Disconnected", view, ended)
+
+
+def _print(session: Session, done: str, view: AccountView, ended: Disconnection) -> None:
     if session.json:
         session.document({"id": view.id, **ended.to_json()})
         return
-    done = "Removed" if what == "remove" else "Disconnected"
     session.say(f"{done} {view.id}. {how_it_ended(ended, view.provider_title)}")
 
 
@@ -82,7 +88,8 @@ def _ended_of(answer: dict[str, Any]) -> Disconnection:
 )
 @json_option
 @pass_session
-def disconnect(session: Session, account: str, local: bool) -> None:
+@server_options
+def disconnect(session: Session, server: RemoteServer | None, account: str, local: bool) -> None:
     """Delete the tokens of ACCOUNT here, and revoke them at the provider. The account stays in the list. To
     use it again, run `keyfob reconnect`.
 
@@ -94,4 +101,10 @@ def disconnect(session: Session, account: str, local: bool) -> None:
     Example:
       keyfob disconnect github
     """
-    print_ended(session, "disconnect", account, local=local)
+    if server is None:
+        print_ended(session, "disconnect", account, local=local)
+        return
+    if local:
+        raise Usage("--local and --server cannot be combined")
+    view, ended = disconnected_at(server, account)
+    _print(session, "Disconnected", view, ended)

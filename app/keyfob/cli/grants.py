@@ -7,11 +7,12 @@ from datetime import timedelta
 import click
 
 from keyfob.cli import words
-from keyfob.cli.gateway_database import database
+from keyfob.cli.administering import carry_out
 from keyfob.cli.keys import ONCE, span
 from keyfob.cli.options import account_argument, json_option, pass_session
+from keyfob.cli.server import RemoteServer, server_options
 from keyfob.cli.session import Session
-from keyfob.core.gateway_address import ADDRESS, account_path
+from keyfob.core.gateway_address import ADDRESS
 from keyfob.core.times import from_rfc3339
 
 
@@ -52,10 +53,13 @@ def grants() -> None:
     metavar="NAME",
     help="Only callers of this tenant may use it. A user of a tenant needs it.",
 )
+@click.option("--account-tenant", metavar="NAME", help="The account belongs to this tenant.")
 @json_option
 @pass_session
+@server_options
 def create(
     session: Session,
+    server: RemoteServer | None,
     account: str,
     methods: tuple[str, ...],
     paths: tuple[str, ...],
@@ -64,6 +68,7 @@ def create(
     until: timedelta | None,
     per_hour: int | None,
     tenant_id: str | None,
+    account_tenant: str | None,
 ) -> None:
     """Allow a caller to use an account through the gateway. Without --for, a new key is made and shown once.
 
@@ -74,37 +79,21 @@ def create(
       keyfob grants create github --method read --path '/repos/acme/**' --until 9d --name release-bot
       keyfob grants create work/me --for user:alice
     """
-    view = session.engine.accounts.view(account)
-    with database() as transaction:
-        from keyfob.gateway.auth.database import DatabaseAPIKeyAuth
-        from keyfob.gateway.grant_store import Uses, create_grant, grant_json
-        from keyfob.gateway.grants import checked_methods, checked_paths, checked_who
-
-        ends = session.now() + until if until is not None else None
-        key = None
-        if who is None:
-            key_id, key = DatabaseAPIKeyAuth.create_key(
-                transaction,
-                name or view.id,
-                name or view.id,
-                tenant_id,
-                expires_at=ends,
-                subject_type="agent",
-            )
-            who = f"key:{key_id}"
-        made = create_grant(
-            transaction,
-            view.id,
-            checked_who(who),
-            name=name,
-            methods=checked_methods(methods),
-            paths=checked_paths(paths),
-            until=ends,
-            per_hour=per_hour,
-            tenant_id=tenant_id,
-        )
-        found = grant_json(made, Uses(), session.now())
-    address = ADDRESS + account_path(view.provider, view.label)
+    found = carry_out(
+        session,
+        server,
+        "grants.create",
+        account=account,
+        account_tenant=account_tenant,
+        methods=methods or None,
+        paths=paths or None,
+        for_=who,
+        name=name or None,
+        until=session.now() + until if until is not None else None,
+        per_hour=per_hour,
+        tenant_id=tenant_id,
+    )
+    address, key = (server.url if server is not None else ADDRESS) + found.pop("path"), found.pop("key", None)
     if session.json:
         session.document({**found, "url": address, **({"key": key} if key else {})})
         return
@@ -112,29 +101,22 @@ def create(
     if key is not None:
         session.say(f"Key       {key}")
         session.note(ONCE)
-    session.note(f"To end it, run: keyfob grants revoke {made.grant_id}")
+    session.note(f"To end it, run: keyfob grants revoke {found['grant_id']}")
 
 
 @grants.command("list", short_help="List the grants and their last use.")
 @click.option("--all", "ended_too", is_flag=True, help="Include those that have ended.")
 @json_option
 @pass_session
-def list_(session: Session, ended_too: bool) -> None:
+@server_options
+def list_(session: Session, server: RemoteServer | None, ended_too: bool) -> None:
     """List who may do what, until when, and how often it was used in the last 24 hours.
 
     \b
     Example:
       keyfob grants list
     """
-    with database() as transaction:
-        from keyfob.gateway import grant_store
-
-        used = grant_store.uses(transaction, session.now())
-        rows = [
-            grant_store.grant_json(one, used.get(one.grant_id, grant_store.Uses()), session.now())
-            for one in grant_store.grants(transaction)
-        ]
-    rows = [row for row in rows if ended_too or row["state"] == "active"]
+    rows = carry_out(session, server, "grants.list", all=ended_too or None)["grants"]
     if session.json:
         session.document({"grants": rows})
         return
@@ -162,17 +144,15 @@ def list_(session: Session, ended_too: bool) -> None:
 @click.argument("grant_id", metavar="GRANT")
 @json_option
 @pass_session
-def revoke(session: Session, grant_id: str) -> None:
+@server_options
+def revoke(session: Session, server: RemoteServer | None, grant_id: str) -> None:
     """End a grant. No gateway allows it any more after a second. The account stays connected.
 
     \b
     Example:
       keyfob grants revoke 3f9a1c2b7d4e
     """
-    with database() as transaction:
-        from keyfob.gateway.grant_store import end_grant
-
-        end_grant(transaction, grant_id)
+    carry_out(session, server, "grants.end", grant_id=grant_id)
     if session.json:
         session.document({"grant_id": grant_id, "state": "ended"})
         return

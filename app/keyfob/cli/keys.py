@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from keyfob.cli import words
-from keyfob.cli.gateway_database import database
+from keyfob.cli.administering import carry_out
 from keyfob.cli.options import json_option, pass_session
+from keyfob.cli.server import RemoteServer, server_options
 from keyfob.cli.session import Session
 from keyfob.core.times import from_rfc3339
-
-if TYPE_CHECKING:
-    from sqlalchemy.orm import Session as Transaction
 
 _SPAN = re.compile(r"(\d{1,5})([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -54,8 +52,10 @@ def keys() -> None:
 @click.option("--scope", "scopes", multiple=True, metavar="WORD", help="Give this scope. Repeatable.")
 @json_option
 @pass_session
+@server_options
 def create(
     session: Session,
+    server: RemoteServer | None,
     user_id: str,
     name: str,
     tenant_id: str | None,
@@ -69,14 +69,18 @@ def create(
     Example:
       keyfob keys create --user alice --name laptop --expires 90d
     """
-    from keyfob.gateway.auth.database import DatabaseAPIKeyAuth
-
-    ends = session.now() + expires if expires is not None else None
-    with database() as transaction:
-        key_id, key = DatabaseAPIKeyAuth.create_key(
-            transaction, user_id, name or user_id, tenant_id, admin, ends, scopes=scopes
-        )
-    _show_new(session, key_id, key)
+    found = carry_out(
+        session,
+        server,
+        "keys.create",
+        user_id=user_id,
+        name=name or None,
+        tenant_id=tenant_id,
+        is_admin=admin or None,
+        expires_at=session.now() + expires if expires is not None else None,
+        scopes=scopes or None,
+    )
+    _show_new(session, found)
 
 
 @keys.command("list", short_help="List the keys.")
@@ -85,21 +89,20 @@ def create(
 @click.option("--all", "ended_too", is_flag=True, help="Include keys that are revoked or have expired.")
 @json_option
 @pass_session
-def list_(session: Session, user_id: str | None, tenant_id: str | None, ended_too: bool) -> None:
+@server_options
+def list_(
+    session: Session, server: RemoteServer | None, user_id: str | None, tenant_id: str | None, ended_too: bool
+) -> None:
     """List the keys with their users. Says which are 90 days old, and which were not used for 90 days.
 
     \b
     Example:
       keyfob keys list --user alice
     """
-    with database() as transaction:
-        from keyfob.gateway.auth import administration
-
-        rows = [
-            administration.key_json(row, session.now())
-            for row in administration.keys(transaction, user_id=user_id, tenant_id=tenant_id)
-        ]
-    rows = [row for row in rows if ended_too or row["state"] == "active"]
+    found = carry_out(
+        session, server, "keys.list", user_id=user_id, tenant_id=tenant_id, all=ended_too or None
+    )
+    rows = found["keys"]
     if session.json:
         session.document({"keys": rows})
         return
@@ -124,17 +127,15 @@ def list_(session: Session, user_id: str | None, tenant_id: str | None, ended_to
 @click.argument("key_id", metavar="KEY")
 @json_option
 @pass_session
-def show(session: Session, key_id: str) -> None:
+@server_options
+def show(session: Session, server: RemoteServer | None, key_id: str) -> None:
     """Show what is known of a key. The key itself is not stored.
 
     \b
     Example:
       keyfob keys show k3v9x2m8q1ab
     """
-    with database() as transaction:
-        from keyfob.gateway.auth import administration
-
-        row = administration.key_json(administration.key(transaction, key_id), session.now())
+    row = carry_out(session, server, "keys.show", key_id=key_id)
     if session.json:
         session.document(row)
         return
@@ -166,50 +167,42 @@ def show(session: Session, key_id: str) -> None:
 )
 @json_option
 @pass_session
-def rotate(session: Session, key_id: str, overlap: timedelta) -> None:
+@server_options
+def rotate(session: Session, server: RemoteServer | None, key_id: str, overlap: timedelta) -> None:
     """Create a key with the same user and rights, and end the old key after the overlap.
 
     \b
     Example:
       keyfob keys rotate k3v9x2m8q1ab --overlap 7d
     """
-    with database() as transaction:
-        from keyfob.gateway.auth.database import DatabaseAPIKeyAuth
-
-        new_id, key = DatabaseAPIKeyAuth.rotate_key(transaction, key_id, overlap=overlap)
-    _show_new(session, new_id, key)
+    seconds = int(overlap.total_seconds())
+    _show_new(session, carry_out(session, server, "keys.rotate", key_id=key_id, overlap_seconds=seconds))
 
 
 @keys.command(short_help="End a key at once.")
 @click.argument("key_id", metavar="KEY")
 @json_option
 @pass_session
-def revoke(session: Session, key_id: str) -> None:
+@server_options
+def revoke(session: Session, server: RemoteServer | None, key_id: str) -> None:
     """End a key. No gateway accepts it any more after a second. This cannot be undone.
 
     \b
     Example:
       keyfob keys revoke k3v9x2m8q1ab
     """
-    with database() as transaction:
-        _revoke(transaction, key_id)
+    carry_out(session, server, "keys.revoke", key_id=key_id)
     if session.json:
         session.document({"key_id": key_id, "state": "revoked"})
         return
     session.say(f"Revoked {key_id}")
 
 
-def _revoke(transaction: Transaction, key_id: str) -> None:
-    from keyfob.gateway.auth.database import DatabaseAPIKeyAuth
-
-    DatabaseAPIKeyAuth.revoke_key(transaction, key_id)
-
-
-def _show_new(session: Session, key_id: str, key: str) -> None:
+def _show_new(session: Session, found: dict[str, Any]) -> None:
     if session.json:
-        session.document({"key_id": key_id, "key": key})
+        session.document({"key_id": found["key_id"], "key": found["key"]})
         return
-    session.exactly(key)
+    session.exactly(found["key"])
     session.note(ONCE)
 
 

@@ -71,8 +71,10 @@ def serve(
       curl -H "Authorization: Bearer $KEY" http://127.0.0.1:2026/github/you/user
     """
     packages()
+    from keyfob.gateway.admin.server import PREFIX, Administration
     from keyfob.gateway.auth.tables import close_database, open_database
     from keyfob.gateway.engine_secret import FILE, EngineSecret
+    from keyfob.gateway.proxy.own import OwnAddress
     from keyfob.gateway.proxy.serving import serve as run
 
     key = _one_key(session, api_key, api_key_stdin)
@@ -84,16 +86,19 @@ def serve(
         provider = _provider(key, auth_type or "database", config, auth_config, sessions)
         if not is_loopback(host):
             session.note(f"Other computers can reach {host}. Put a server with TLS in front of it.")
-        secret = EngineSecret(engine_secret or session.engine.home.data / FILE)
+        engine = session.engine
+        secret = EngineSecret(engine_secret or engine.home.data / FILE)
+        administration = Administration(sessions, lambda tenant: engine if tenant is None else None)
         asyncio.run(
             run(
-                session.engine.signer,
+                engine.signer,
                 provider,
                 sessions,
                 secret=secret,
                 host=host,
                 port=port,
                 say=session.exactly,
+                more=(OwnAddress(PREFIX, administration.handle),),
             )
         )
     finally:

@@ -27,16 +27,24 @@ from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.service.accounts.views import Progress, SignInRequest
 from keyfob.service.sign_in.attempt import Attempt
+from keyfob.service.sign_in.sign_in import HandOverTo
 
 POLL = 0.2  # seconds between looks whether the sign-in has ended, while waiting for stdin
 MOST_PASTE = 16 * 1024  # characters
 
 
-def sign_in(session: Session, request: SignInRequest) -> AccountView:
-    """Sign in, blocking. Raises a KeyfobError; SignInEnded `cancelled` after Ctrl-C."""
-    attempt, run = _begin(session, request)
+def sign_in(session: Session, request: SignInRequest, hand_over: HandOverTo | None = None) -> AccountView:
+    """Sign in, blocking. `hand_over` keeps the account elsewhere. Raises a KeyfobError; SignInEnded
+    `cancelled` after Ctrl-C.
+    """
+    attempt, run = _begin(session, request, hand_over)
     ended = threading.Event()
-    printer = _ProgressPrinter(session, request, lambda: _read_pastes(session, attempt.paste, ended))
+    printer = _ProgressPrinter(
+        session,
+        request,
+        lambda: _read_pastes(session, attempt.paste, ended),
+        saves_here=hand_over is None,
+    )
     forget = attempt.observe(printer.print_step)
     session.note(f"Signing in at {plain(attempt.progress.provider_title, 60)} …")
 
@@ -55,14 +63,14 @@ def sign_in(session: Session, request: SignInRequest) -> AccountView:
 
 
 def _begin(
-    session: Session, request: SignInRequest
+    session: Session, request: SignInRequest, hand_over: HandOverTo | None
 ) -> tuple[Attempt | AgentAttempt, Callable[[], AccountView]]:
     """The attempt, and what carries it out: here, or at the agent that has the encrypted file."""
-    at_agent = begin_at_agent(session, request)
+    at_agent = begin_at_agent(session, request) if hand_over is None else None
     if at_agent is not None:
         return at_agent, at_agent.run
     attempt = session.engine.sign_in.begin(request)
-    return attempt, lambda: session.engine.sign_in.run(attempt, _spawn)
+    return attempt, lambda: session.engine.sign_in.run(attempt, _spawn, hand_over)
 
 
 def print_result(session: Session, view: AccountView, *, again: bool) -> None:
@@ -186,8 +194,11 @@ def _spawn(work: Callable[[], None], name: str) -> None:
 class _ProgressPrinter:
     """Prints each step once. Called on the attempt's thread."""
 
-    def __init__(self, session: Session, request: SignInRequest, offer_paste: Callable[[], None]) -> None:
+    def __init__(
+        self, session: Session, request: SignInRequest, offer_paste: Callable[[], None], *, saves_here: bool
+    ) -> None:
         self._session = session
+        self._saves_here = saves_here
         self._request = request
         self._offer_paste = offer_paste
         self._said: set[str] = set()
@@ -203,7 +214,7 @@ class _ProgressPrinter:
         if progress.stage == "checking" and self._first("checking"):
             note("Checking who signed in …")
         if progress.stage == "saving" and self._first("saving"):
-            note("Saving to the keychain …")
+            note("Saving to the keychain …" if self._saves_here else "Handing the account over …")
 
     def _address(self, progress: Progress, url: Secret) -> None:
         note = self._session.note

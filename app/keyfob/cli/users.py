@@ -7,8 +7,9 @@ import sys
 import click
 
 from keyfob.cli import words
-from keyfob.cli.gateway_database import database
+from keyfob.cli.administering import carry_out
 from keyfob.cli.options import json_option, pass_session
+from keyfob.cli.server import RemoteServer, server_options
 from keyfob.cli.session import Session
 from keyfob.core.times import from_rfc3339
 
@@ -32,7 +33,8 @@ def users() -> None:
 @click.option("--admin", is_flag=True, help="Let the user manage their tenant; without --tenant, the server.")
 @json_option
 @pass_session
-def add(session: Session, name: str, tenant_id: str | None, admin: bool) -> None:
+@server_options
+def add(session: Session, server: RemoteServer | None, name: str, tenant_id: str | None, admin: bool) -> None:
     """Add a user. Asks for the password, or reads it from stdin.
 
     \b
@@ -40,19 +42,24 @@ def add(session: Session, name: str, tenant_id: str | None, admin: bool) -> None
       keyfob users add alice --tenant acme
     """
     password = _password(session)
-    with database() as transaction:
-        from keyfob.gateway.auth import administration
-
-        row = administration.add_user(transaction, name, password, tenant_id=tenant_id, is_admin=admin)
-        found = administration.user_json(row)
-    session.document(found) if session.json else session.say(f"Added {name}")
+    found = carry_out(
+        session,
+        server,
+        "users.add",
+        user_id=name,
+        password=password,
+        tenant_id=tenant_id,
+        is_admin=admin or None,
+    )
+    session.document(found) if session.json else session.say(f"Added {found['user_id']}")
 
 
 @users.command(short_help="Set a user's password.")
 @click.argument("name")
 @json_option
 @pass_session
-def passwd(session: Session, name: str) -> None:
+@server_options
+def passwd(session: Session, server: RemoteServer | None, name: str) -> None:
     """Set a new password. Asks for it, or reads it from stdin. Ends the user's sign-ins, and lets a disabled
     user in again.
 
@@ -61,11 +68,7 @@ def passwd(session: Session, name: str) -> None:
       keyfob users passwd alice
     """
     password = _password(session)
-    with database() as transaction:
-        from keyfob.gateway.auth import administration
-
-        administration.set_password(transaction, name, password)
-        found = administration.user_json(administration.user(transaction, name))
+    found = carry_out(session, server, "users.password", user_id=name, password=password)
     session.document(found) if session.json else session.say(f"Set the password of {name}")
 
 
@@ -73,35 +76,30 @@ def passwd(session: Session, name: str) -> None:
 @click.argument("name")
 @json_option
 @pass_session
-def disable(session: Session, name: str) -> None:
+@server_options
+def disable(session: Session, server: RemoteServer | None, name: str) -> None:
     """Refuse a user's password and end their sign-ins. Their keys stay: to end one, run keyfob keys revoke.
 
     \b
     Example:
       keyfob users disable alice
     """
-    with database() as transaction:
-        from keyfob.gateway.auth import administration
-
-        administration.disable_user(transaction, name)
-        found = administration.user_json(administration.user(transaction, name))
+    found = carry_out(session, server, "users.disable", user_id=name)
     session.document(found) if session.json else session.say(f"Disabled {name}")
 
 
 @users.command("list", short_help="List the users.")
 @json_option
 @pass_session
-def list_(session: Session) -> None:
+@server_options
+def list_(session: Session, server: RemoteServer | None) -> None:
     """List the users with their tenants.
 
     \b
     Example:
       keyfob users list
     """
-    with database() as transaction:
-        from keyfob.gateway.auth import administration
-
-        rows = [administration.user_json(row) for row in administration.users(transaction)]
+    rows = carry_out(session, server, "users.list")["users"]
     if session.json:
         session.document({"users": rows})
         return

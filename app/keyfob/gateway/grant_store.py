@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from keyfob.core.errors import NotFound, Usage
 from keyfob.core.times import to_rfc3339
-from keyfob.gateway.auth.tables import AuditEvent, GrantRow, GrantUse
+from keyfob.gateway.auth.tables import GrantRow, GrantUse
+from keyfob.gateway.auth.trail import record
 from keyfob.gateway.grants import Grant
 
 ID_BYTES = 6
@@ -40,6 +41,10 @@ def create_grant(
     """
     if account_tenant is not None and tenant_id not in (None, account_tenant):
         raise Usage(f"An account of {account_tenant} can be used by callers of {account_tenant} alone")
+    tenant_id = tenant_id if account_tenant is None else account_tenant
+    kind, _, whose = who.partition(":")
+    if kind == "tenant" and tenant_id is not None and whose != tenant_id:
+        raise Usage(f"A grant of the tenant {tenant_id} is for its callers alone")
     row = GrantRow(
         grant_id=secrets.token_hex(ID_BYTES),
         account=account,
@@ -50,7 +55,7 @@ def create_grant(
         until=until,
         per_hour=per_hour,
         created_at=datetime.now(UTC),
-        tenant_id=tenant_id if account_tenant is None else account_tenant,
+        tenant_id=tenant_id,
         account_tenant=account_tenant,
     )
     session.add(row)
@@ -61,20 +66,31 @@ def create_grant(
 
 def end_grant(session: Session, grant_id: str, *, tenant_id: str | None = None) -> None:
     """Ends a grant, everywhere within a second of the commit, which is the caller's. Raises NotFound."""
-    row = session.get(GrantRow, grant_id)
-    if row is None or (tenant_id is not None and row.tenant_id != tenant_id):
-        raise NotFound(f"There is no grant {grant_id}", code="caller_not_found")
+    row = _row(session, grant_id, tenant_id)
     if row.ended_at is None:
         row.ended_at = datetime.now(UTC)
         _record(session, "grant_ended", row)
         session.flush()
 
 
-def grants(session: Session, *, account: str | None = None, ended_too: bool = True) -> list[Grant]:
+def grant(session: Session, grant_id: str, *, tenant_id: str | None = None) -> Grant:
+    """One grant. With `tenant_id`, those of other tenants do not exist. Raises NotFound."""
+    return grant_of(_row(session, grant_id, tenant_id))
+
+
+def grants(
+    session: Session,
+    *,
+    account: str | None = None,
+    tenant_id: str | None = None,
+    ended_too: bool = True,
+) -> list[Grant]:
     """The newest first."""
     wanted = select(GrantRow).order_by(GrantRow.created_at.desc(), GrantRow.grant_id)
     if account is not None:
         wanted = wanted.where(GrantRow.account == account)
+    if tenant_id is not None:
+        wanted = wanted.where(GrantRow.tenant_id == tenant_id)
     if not ended_too:
         wanted = wanted.where(GrantRow.ended_at.is_(None))
     return [grant_of(row) for row in session.scalars(wanted)]
@@ -192,14 +208,12 @@ class UseCounter:
             raise
 
 
+def _row(session: Session, grant_id: str, tenant_id: str | None) -> GrantRow:
+    row = session.get(GrantRow, grant_id)
+    if row is None or (tenant_id is not None and row.tenant_id != tenant_id):
+        raise NotFound(f"There is no grant {grant_id}", code="caller_not_found")
+    return row
+
+
 def _record(session: Session, kind: str, row: GrantRow) -> None:
-    session.add(
-        AuditEvent(
-            at=datetime.now(UTC),
-            kind=kind,
-            user_id=row.who[:255],
-            tenant_id=row.tenant_id,
-            count=1,
-            detail=f"{row.grant_id} {row.account}"[:255],
-        )
-    )
+    record(session, kind, user_id=row.who, tenant_id=row.tenant_id, detail=f"{row.grant_id} {row.account}")

@@ -16,9 +16,14 @@ from keyfob.core.errors import NotFound, Usage
 from keyfob.core.times import to_rfc3339
 from keyfob.gateway.auth.passwords import hash_password
 from keyfob.gateway.auth.tables import ApiKey, AuditEvent, User
+from keyfob.gateway.auth.trail import record
 
 OLD: Final = timedelta(days=90)  # a key of this age should be replaced; one unused for so long, revoked
 KeyState = Literal["active", "revoked", "expired"]
+KINDS: Final = (
+    "created", "rotated", "revoked", "used", "refused", "user_added", "password_changed", "user_disabled",
+    "grant_created", "grant_ended", "account_added", "account_disconnected",
+)  # fmt: skip
 
 
 def state_of(row: ApiKey, now: datetime) -> KeyState:
@@ -79,11 +84,15 @@ def key(session: Session, key_id: str, *, tenant_id: str | None = None) -> ApiKe
 def add_user(
     session: Session, user_id: str, password: str, *, tenant_id: str | None = None, is_admin: bool = False
 ) -> User:
-    """A person who signs in with a password. Raises Usage if the name is taken, AuthSettingError for a
+    """A person who signs in with a password. A name with a slash begins with its user's tenant, so that no
+    tenant meets a name of another. Raises Usage if the name does not fit or is taken, AuthSettingError for a
     password that is too short.
     """
     if not 1 <= len(user_id) <= 255:
         raise Usage("A user's name needs 1 to 255 characters")
+    tenant, slash, _ = user_id.rpartition("/")
+    if slash and tenant != tenant_id:
+        raise Usage(f"{user_id} is a name for a user of the tenant {tenant}")
     if session.get(User, user_id) is not None:
         raise Usage(f"There is already a user {user_id}", remedy=f"Run: keyfob users passwd {user_id}")
     now = datetime.now(UTC)
@@ -100,34 +109,35 @@ def add_user(
     return row
 
 
-def set_password(session: Session, user_id: str, password: str) -> None:
+def set_password(session: Session, user_id: str, password: str, *, tenant_id: str | None = None) -> None:
     """A new password, which ends the tokens of the old one and lets a disabled user in again."""
-    row = user(session, user_id)
+    row = user(session, user_id, tenant_id=tenant_id)
     row.password_hash = hash_password(password)
     row.password_changed_at = datetime.now(UTC)
     row.disabled_at = None
     _record(session, "password_changed", row)
 
 
-def disable_user(session: Session, user_id: str) -> None:
+def disable_user(session: Session, user_id: str, *, tenant_id: str | None = None) -> None:
     """Ends the user's tokens within a second of the commit. Their keys are not touched."""
-    row = user(session, user_id)
+    row = user(session, user_id, tenant_id=tenant_id)
     if row.disabled_at is None:
         row.disabled_at = datetime.now(UTC)
         _record(session, "user_disabled", row)
 
 
-def user(session: Session, user_id: str) -> User:
+def user(session: Session, user_id: str, *, tenant_id: str | None = None) -> User:
     """One user. Raises NotFound."""
     row = session.get(User, user_id)
-    if row is None:
+    if row is None or (tenant_id is not None and row.tenant_id != tenant_id):
         raise NotFound(f"There is no user {user_id}", code="caller_not_found")
     return row
 
 
-def users(session: Session) -> list[User]:
+def users(session: Session, *, tenant_id: str | None = None) -> list[User]:
     """By name."""
-    return list(session.scalars(select(User).order_by(User.user_id)))
+    wanted = select(User).order_by(User.user_id)
+    return list(session.scalars(wanted if tenant_id is None else wanted.where(User.tenant_id == tenant_id)))
 
 
 def user_json(row: User) -> dict[str, Any]:
@@ -178,10 +188,9 @@ def event_json(row: AuditEvent) -> dict[str, Any]:
         "tenant_id": row.tenant_id,
         "count": row.count,
         "detail": row.detail,
+        "by": row.done_by,
     }
 
 
 def _record(session: Session, kind: str, row: User) -> None:
-    session.add(
-        AuditEvent(at=datetime.now(UTC), kind=kind, user_id=row.user_id, tenant_id=row.tenant_id, count=1)
-    )
+    record(session, kind, user_id=row.user_id, tenant_id=row.tenant_id)

@@ -26,7 +26,8 @@ from keyfob.gateway.auth.result import (
     AuthSettingError,
     SubjectType,
 )
-from keyfob.gateway.auth.tables import ApiKey, AuditEvent
+from keyfob.gateway.auth.tables import ApiKey
+from keyfob.gateway.auth.trail import record
 from keyfob.gateway.auth.uses import Uses
 
 _log = logging.getLogger("keyfob.gateway.auth")
@@ -237,13 +238,4 @@ def _row(session: Session, key_id: str, tenant_id: str | None) -> ApiKey:
 
 
 def _record(session: Session, kind: str, row: ApiKey) -> None:
-    session.add(
-        AuditEvent(
-            at=datetime.now(UTC),
-            kind=kind,
-            key_id=row.key_id,
-            user_id=row.user_id,
-            tenant_id=row.tenant_id,
-            count=1,
-        )
-    )
+    record(session, kind, key_id=row.key_id, user_id=row.user_id, tenant_id=row.tenant_id)

@@ -127,6 +127,9 @@ class AuditEvent(Base):
     tenant_id: Mapped[str | None] = mapped_column(String(255))
     count: Mapped[int] = mapped_column(default=1)
     detail: Mapped[str | None] = mapped_column(String(255))
+    done_by: Mapped[str | None] = mapped_column(
+        String(300)
+    )  # the administrator; None: a command on the server
 
     __table_args__ = (Index("ix_gateway_audit_at", "at"), Index("ix_gateway_audit_key_id", "key_id"))
 

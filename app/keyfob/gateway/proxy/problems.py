@@ -65,11 +65,11 @@ def not_granted(detail: str) -> web.Response:
     return problem(403, "not_granted", detail)
 
 
-def of_error(error: KeyfobError) -> web.Response:
+def of_error(error: KeyfobError, **more: object) -> web.Response:
     """What went wrong with the account, and what to do."""
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
     code = "sign_in_needed" if isinstance(error, SignInNeeded) else error.code
     headers = {}
     if error.retry_after is not None and status == 503:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after.total_seconds())))
-    return problem(status, code, error.sentence(REMEDIES), headers, advice=error.advice)
+    return problem(status, code, error.sentence(REMEDIES), headers, advice=error.advice, **more)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 import traceback
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 
 from aiohttp import web
@@ -45,9 +45,10 @@ class Gateway:
         sessions: sessionmaker[Session] | None,
         hosts: Collection[str] | None,
         secret: EngineSecret,
+        more: Iterable[OwnAddress] = (),
     ) -> None:
         """`sessions`: where grants are; without, only operators are served. `hosts`: as in `fault_of`.
-        `secret`: of an engine that asks for decisions.
+        `secret`: of an engine that asks for decisions. `more`: further addresses of the server's own.
         """
         self._callers = Callers(provider)
         self._credentials = AccountCredentials(signer)
@@ -71,11 +72,12 @@ class Gateway:
         )
         self._decisions = Decisions(ActiveGrants(sessions), self._uses, self._refused)
         self._decide = Decide(self._callers, self._decisions, self._credentials, secret)
-        self._own = self._own_addresses()
+        self._own = self._own_addresses(more)
 
-    def _own_addresses(self) -> OwnAddresses:
+    def _own_addresses(self, more: Iterable[OwnAddress]) -> OwnAddresses:
         return OwnAddresses(
             [
+                *more,
                 OwnAddress("/healthz", alive, "everyone"),
                 OwnAddress("/readyz", ready(self._decisions.active, lambda: self.stopping), "everyone"),
                 OwnAddress("/metrics", metrics(self.registry), "operators"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session, sessionmaker
 
     from keyfob.gateway.auth.result import AuthProvider
+    from keyfob.gateway.proxy.own import OwnAddress
     from keyfob.service.accounts.signer import Signer
 
 FINISH_WITHIN = 30.0  # seconds that open streams get at the end
@@ -46,9 +47,10 @@ async def serve(
     host: str,
     port: int,
     say: Callable[[str], None],
+    more: Iterable[OwnAddress] = (),
 ) -> None:
-    """Serves until SIGTERM, SIGINT or SIGHUP. `secret` is an engine's, for `/decide`. `say` gets the one line
-    that says where. Raises SettingWrong `port_taken`.
+    """Serves until SIGTERM, SIGINT or SIGHUP. `secret` is an engine's, for `/decide`, and `more` as in
+    `Gateway`. `say` gets the one line that says where. Raises SettingWrong `port_taken`.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -57,7 +59,7 @@ async def serve(
             loop.add_signal_handler(getattr(signal, name), stop.set)
     names = _names(host)
     hosts: set[str] = set()
-    gateway = Gateway(signer, provider, sessions, hosts if names else None, secret)
+    gateway = Gateway(signer, provider, sessions, hosts if names else None, secret, more)
     runner = web.AppRunner(
         gateway.app(),
         handle_signals=False,

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from keyfob.core.access import bundle
-from keyfob.core.account import Record
-from keyfob.core.errors import SettingWrong, Usage
+from keyfob.core.account import Account, Record
+from keyfob.core.errors import NotFound, SettingWrong, Usage
 from keyfob.core.methods import METHOD_FACTS, Method, holds_key
 from keyfob.core.provider import Provider
 from keyfob.core.secret import Secret
@@ -87,6 +87,36 @@ class Preparation:
             inputs,
             record,
             spawn,
+        )
+
+    def handed_over(self, account: Account, label: str | None, *, plain_host: bool) -> PreparedSignIn:
+        """For a new account that another computer signed in to. `label`: as asked for. `plain_host`: whether
+        its server may be asked without TLS. Raises SettingWrong if this computer lacks its preset or its
+        method, Usage.
+        """
+        try:
+            preset = self._catalogue.get(account.provider)
+        except NotFound:
+            raise SettingWrong(
+                f"The server has no preset {plain(account.provider, 60)}",
+                remedy="Copy the preset's file to the server.",
+            ) from None
+        host = account.pin.plain_host if plain_host else None
+        request = SignInRequest(
+            preset.id, account.method, label=label, inputs=account.pin.inputs, allow_http=host
+        )
+        method = _method(preset, request, None)
+        if label is not None:
+            self._refuse_taken(f"{preset.id}/{asked_label(label)}")
+        inputs = self._clients.inputs(preset, request, None)
+        return PreparedSignIn(
+            Attempt(self._entropy(16), request, Progress("preparing", preset.id, preset.title, method)),
+            self._clients.filled(preset, inputs, host),
+            method,
+            self._entropy(12),
+            inputs,
+            None,
+            lambda _work, _name: None,
         )
 
     def _record(self, request: SignInRequest) -> Record | None:

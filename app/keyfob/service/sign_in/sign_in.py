@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import TypeVar
 
 from keyfob.core.account import AccountView, Record
 from keyfob.core.errors import Fault, KeyfobError, PeerFault
@@ -24,6 +25,8 @@ from keyfob.service.sign_in.prepared import PreparedSignIn, SignInOutcome
 from keyfob.service.sign_in.trace import Traces
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
+HandOverTo = Callable[[PreparedSignIn, SignInOutcome], AccountView]
 
 
 class SignIn:
@@ -56,14 +59,15 @@ class SignIn:
         """
         return self._preparation.begin(request)
 
-    def run(self, attempt: Attempt, spawn: Spawn) -> AccountView:
+    def run(self, attempt: Attempt, spawn: Spawn, hand_over: HandOverTo | None = None) -> AccountView:
         """Sign in, once for each attempt. Blocks until the account is connected; raises a KeyfobError if it
         is not. `spawn` hosts the callback listener on a thread of the face's kind. For some minutes after
-        this it still answers a browser that comes late; `Listeners.close` ends it.
+        this it still answers a browser that comes late; `Listeners.close` ends it. `hand_over` keeps the
+        account elsewhere and returns it: nothing is saved here. What it raises revokes the sign-in.
         """
         try:
             with self._traces.watching(attempt):
-                view = self._perform(attempt, spawn)
+                view = self._perform(attempt, spawn, hand_over)
         except KeyfobError as error:
             attempt.fail(error)
             raise
@@ -93,11 +97,31 @@ class SignIn:
         """
         return self._journal.interrupted()
 
-    def _perform(self, attempt: Attempt, spawn: Spawn) -> AccountView:
+    def view(self, key: str) -> AccountView:
+        """The account with this key. Raises NotFound."""
+        return self._accounts.view(key)
+
+    def keep(self, ready: PreparedSignIn, outcome: SignInOutcome) -> AccountView:
+        """Save what another computer's sign-in brought, as `run` would. Raises as `Commit.save`: what is to
+        be revoked then is the other computer's.
+        """
+        with self._journal.entry(ready):
+            try:
+                self._commit.check_writable(ready.account_key)
+                record, _ = self._save(ready, outcome)
+            except BaseException:
+                self._give_back.give_back(ready, revoke=False)
+                raise
+        return self.view(record.account.key)
+
+    def _perform(self, attempt: Attempt, spawn: Spawn, hand_over: HandOverTo | None) -> AccountView:
         ready = self._preparation.prepare(attempt, spawn)
         with self._journal.entry(ready):
-            record, recognised = self._sign_in(ready)
-        view = self._accounts.view(record.account.key)
+            if hand_over is not None:
+                view, recognised = self._sign_in(ready, hand_over, here=False), False
+            else:
+                record, recognised = self._sign_in(ready, self._save, here=True)
+                view = self.view(record.account.key)
         attempt.advance(
             stage="done",
             account=view,
@@ -107,18 +131,24 @@ class SignIn:
         )
         return view
 
-    def _sign_in(self, ready: PreparedSignIn) -> tuple[Record, bool]:
+    def _sign_in(
+        self, ready: PreparedSignIn, keep: Callable[[PreparedSignIn, SignInOutcome], T], *, here: bool
+    ) -> T:
         outcome: SignInOutcome | None = None
         try:
-            # A keychain that refuses is reported before the user goes to the browser, not after.
-            self._commit.check_writable(ready.account_key)
+            if here:
+                # A keychain that refuses is reported before the user goes to the browser, not after.
+                self._commit.check_writable(ready.account_key)
             outcome = self._methods.sign_in(ready)
-            record, recognised = self._commit.save(ready, outcome)
-            self._describe(record)
+            return keep(ready, outcome)
         except BaseException as error:
             # Who breaks the protocol is not spoken to again, not even to
             # give something back. Bad JSON is not an attack.
             broken = isinstance(error, PeerFault) and error.code != "response_invalid"
             self._give_back.give_back(ready, revoke=outcome is not None or not broken)
             raise
+
+    def _save(self, ready: PreparedSignIn, outcome: SignInOutcome) -> tuple[Record, bool]:
+        record, recognised = self._commit.save(ready, outcome)
+        self._describe(record)
         return record, recognised
