@@ -232,6 +232,7 @@ class Engine:
     keychain_entries: KeychainEntries
     encrypted_file: Callable[[], EncryptedFile]  # for a window, which asks for its passphrase
     vault_lock: VaultLock | None
+    new_secret: Callable[[int], Secret]  # of so many random bytes
     before_close: Callable[[], None] = lambda: None  # what serves this engine's sockets stops here
 
     def close(self) -> None:
@@ -368,6 +369,7 @@ def build(ports: Ports) -> Engine:
         keychain_entries=KeychainEntries(vault, store, revocations),
         encrypted_file=ports.encrypted_file,
         vault_lock=ports.vault_lock,
+        new_secret=lambda count: Secret(ports.entropy(count)),
     )
 
 

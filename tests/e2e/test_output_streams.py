@@ -39,6 +39,7 @@ CALLS = {
     "agent": "agent --status",
     "providers": "providers list",
     "jwk": "jwk list",
+    "web-keys": "web-keys list",
     "client-metadata": "client-metadata bluesky --client-id https://x.example/c.json",
     "import": "import --help",
     "completion": "completion bash",

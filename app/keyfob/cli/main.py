@@ -75,6 +75,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
     "Gateway": {
         "serve": Verb("serve:serve", "Let programs call your accounts' APIs without their tokens."),
         "gateway": Verb("gateway:gateway", "Let nginx, Caddy or Envoy carry the gateway's traffic."),
+        "web-keys": Verb("web_keys:web_keys", "Manage the client keys of web sign-in."),
         "grants": Verb("grants:grants", "Manage what callers of the gateway may do."),
         "keys": Verb("keys:keys", "Manage the keys of the gateway's callers."),
         "users": Verb("users:users", "Manage the gateway's users and their passwords."),

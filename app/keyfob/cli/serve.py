@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,12 @@ from keyfob.core.errors import SettingWrong, Usage
 from keyfob.core.hosts import is_loopback
 
 if TYPE_CHECKING:
+    from aiohttp.web import Application
     from sqlalchemy.orm import Session as Transaction
     from sqlalchemy.orm import sessionmaker
 
     from keyfob.gateway.auth.result import AuthProvider
+    from keyfob.gateway.web import WebSignIn
 
 VARIABLE = "KEYFOB_GATEWAY_KEY"
 TYPES = ("database", "static", "local", "oidc", "multi-oidc")
@@ -47,6 +50,17 @@ TYPES = ("database", "static", "local", "oidc", "multi-oidc")
     type=click.Path(dir_okay=False, path_type=Path),
     help="The secret of nginx, Caddy or Envoy in front. Default: what keyfob gateway config made.",
 )
+@click.option(
+    "--public-url",
+    metavar="URL",
+    help="Also sign users in to web applications, at this https address.",
+)
+@click.option(
+    "--sign-in",
+    "sign_in_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The providers to sign in with, as YAML. Default: Bluesky.",
+)
 @pass_session
 def serve(
     session: Session,
@@ -57,6 +71,8 @@ def serve(
     auth_type: str | None,
     auth_config: Path | None,
     engine_secret: Path | None,
+    public_url: str | None,
+    sign_in_file: Path | None,
 ) -> int:
     """Pass requests on to your accounts' APIs, with their credentials. Each caller sends its own key.
 
@@ -64,10 +80,14 @@ def serve(
     may do only what a grant allows: see keyfob grants create. The one key of --api-key, --api-key-stdin or
     KEYFOB_GATEWAY_KEY may use every account.
 
+    With --public-url, the server also hosts what a web application needs to sign users in: the client
+    metadata document, the public keys, and the callback. Its sessions are in the same database.
+
     \b
     Examples:
       keyfob serve
       keyfob serve --auth-type static --auth-config keys.yaml
+      keyfob serve --public-url https://app.example.org --sign-in sign-in.yaml
       curl -H "Authorization: Bearer $KEY" http://127.0.0.1:2026/github/you/user
     """
     packages()
@@ -81,6 +101,9 @@ def serve(
     if key is not None and (auth_type or auth_config):
         raise Usage("One key and --auth-type cannot be combined")
     config = _config(auth_config)
+    if sign_in_file is not None and public_url is None:
+        raise Usage("--sign-in needs --public-url")
+    web = _web_sign_in(session, public_url, sign_in_file) if public_url is not None else None
     sessions = open_database(database_url())
     try:
         provider = _provider(key, auth_type or "database", config, auth_config, sessions)
@@ -89,21 +112,40 @@ def serve(
         engine = session.engine
         secret = EngineSecret(engine_secret or engine.home.data / FILE)
         administration = Administration(sessions, lambda tenant: engine if tenant is None else None)
-        asyncio.run(
-            run(
-                engine.signer,
-                provider,
-                sessions,
-                secret=secret,
-                host=host,
-                port=port,
-                say=session.exactly,
-                more=(OwnAddress(PREFIX, administration.handle),),
-            )
+        serving = run(
+            engine.signer,
+            provider,
+            sessions,
+            secret=secret,
+            host=host,
+            port=port,
+            say=session.exactly,
+            more=(OwnAddress(PREFIX, administration.handle),),
+            also=_routes(session, web) if web is not None else _no_routes,
         )
+        asyncio.run(serving)
     finally:
         close_database(sessions)
+        if web is not None:
+            web.close()
     return 0
+
+
+def _web_sign_in(session: Session, public_url: str, file: Path | None) -> WebSignIn:
+    from keyfob.gateway.web.hosted import hosted
+
+    return hosted(session.engine, database_url(), public_url, _config(file), os.environ)
+
+
+def _routes(session: Session, web: WebSignIn) -> Callable[[Application], None]:
+    from keyfob.gateway.web.hosted import add_routes
+
+    session.note(f"Users sign in at {web.settings.origin}{web.settings.prefix}")
+    session.note(f"Redirect URI of app registrations: {web.settings.callback_url}")
+    return lambda application: add_routes(application, web)
+
+
+def _no_routes(_: Application) -> None: ...
 
 
 def _one_key(session: Session, given: str | None, from_stdin: bool) -> str | None:
@@ -126,6 +168,9 @@ def _config(file: Path | None) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise SettingWrong(f"{file} is not a mapping of settings")
     holds_secret = any(name in found for name in ("jwt_secret", "private_key", "api_keys"))
+    apps = found.get("apps")
+    if isinstance(apps, list):
+        holds_secret |= any(isinstance(app, dict) and "client_secret" in app for app in apps)
     if holds_secret and sys.platform != "win32" and file.stat().st_mode & 0o077:
         raise SettingWrong(f"Other users can read {file}", remedy=f"Run: chmod 600 {file}")
     return found

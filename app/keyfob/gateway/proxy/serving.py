@@ -48,9 +48,11 @@ async def serve(
     port: int,
     say: Callable[[str], None],
     more: Iterable[OwnAddress] = (),
+    also: Callable[[web.Application], None] = lambda _: None,
 ) -> None:
     """Serves until SIGTERM, SIGINT or SIGHUP. `secret` is an engine's, for `/decide`, and `more` as in
-    `Gateway`. `say` gets the one line that says where. Raises SettingWrong `port_taken`.
+    `Gateway`. `also` adds addresses with rules of their own. `say` gets the one line that says where. Raises
+    SettingWrong `port_taken`.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -60,8 +62,10 @@ async def serve(
     names = _names(host)
     hosts: set[str] = set()
     gateway = Gateway(signer, provider, sessions, hosts if names else None, secret, more)
+    application = gateway.app()
+    also(application)
     runner = web.AppRunner(
-        gateway.app(),
+        application,
         handle_signals=False,
         handler_cancellation=True,
         access_log_class=AccessLog,

@@ -22,6 +22,7 @@ from keyfob.gateway.web.events import SessionEvent
 from keyfob.gateway.web.settings import AppRegistration, WebSettings
 from keyfob.gateway.web.visitors import Ended, SignedIn, Visitor
 from keyfob.gateway.web.web_sign_in import WebSignIn
+from keyfob.gateway.web.wsgi import SignInWsgiMiddleware
 
 __all__ = [
     "ApiResponse",
@@ -30,6 +31,7 @@ __all__ = [
     "Ended",
     "SessionEvent",
     "SignInMiddleware",
+    "SignInWsgiMiddleware",
     "SignedIn",
     "Visitor",
     "WebSettings",

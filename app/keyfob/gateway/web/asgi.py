@@ -17,6 +17,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 NAME = "keyfob"
+ENVIRON = "keyfob.visitor"  # in a WSGI environment
 
 
 class SignInMiddleware:
@@ -67,10 +68,9 @@ def visitor_of(request: object) -> Visitor:
     """Who sends a request: of a Starlette or FastAPI request, an ASGI scope or a WSGI environment. Raises
     LookupError if the middleware is missing.
     """
-    scope = getattr(request, "scope", request)
-    scope = getattr(scope, "environ", scope)
-    if isinstance(scope, Mapping):
-        found = scope.get("keyfob.visitor") or scope.get("state", {}).get(NAME)
+    inner = getattr(request, "scope", None) or getattr(request, "environ", None) or request
+    if isinstance(inner, Mapping):
+        found = inner.get(ENVIRON) or inner.get("state", {}).get(NAME)
         if isinstance(found, Visitor):
             return found
     raise LookupError("keyfob.gateway.web's middleware is not in this application")

@@ -89,7 +89,7 @@ class Routes:
 
     def _choose(self, request: WebRequest) -> WebResponse:
         params = dict(parse_qsl(request.query))
-        return_to = params.get("return_to", "/")
+        return_to = params.get("return_to", self._settings.home)
         if not is_own_path(return_to, self._settings.origin):
             raise Usage("The page to go back to is not on this server")
         visitor, cookies = self._web.visit(request.headers.get("cookie"))
@@ -117,7 +117,7 @@ class Routes:
         if not _navigates(request):
             return self._problem(403, "Not allowed", "Open this page in a browser.")
         params = dict(parse_qsl(request.query))
-        return_to = params.pop("return_to", "/")
+        return_to = params.pop("return_to", self._settings.home)
         found = self._web.cookies.read(request.headers.get("cookie"), BROWSER)
         browser = found.id if found else new_id()
         url = self._web.sign_ins.begin(app, params, return_to, browser)
@@ -141,7 +141,7 @@ class Routes:
         if origin not in own or site not in (None, "same-origin"):
             return self._problem(403, "Not allowed", "Use the button of this server's own page.")
         self._web.sign_out(request.headers.get("cookie"))
-        return _redirect("/", clearing(SESSION), clearing(BROWSER))
+        return _redirect(self._settings.home, clearing(SESSION), clearing(BROWSER))
 
     def _failed(self, error: KeyfobError) -> WebResponse:
         log.info("a web sign-in ended: %s (%s)", error.code, error.detail or "no details")

@@ -12,12 +12,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, delete, or_, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from keyfob.core.account import Record
 from keyfob.core.grant import Grant, seal, unseal
 from keyfob.core.secret import Secret
+from keyfob.gateway.web.bound import client_keys_in
 from keyfob.gateway.web.outside import Codec
 from keyfob.gateway.web.sealing import SealedError, Sealer
 from keyfob.gateway.web.tables import FORMAT, SessionRow
@@ -160,13 +161,8 @@ class Sessions:
 
     def client_keys(self) -> dict[str, int]:
         """How many living sessions are bound to each of the client's keys."""
-        statement = (
-            select(SessionRow.client_key, func.count())
-            .where(SessionRow.ended_at.is_(None), SessionRow.client_key.is_not(None))
-            .group_by(SessionRow.client_key)
-        )
         with self._sessions() as session:
-            return {key: count for key, count in session.execute(statement) if key is not None}
+            return client_keys_in(session)
 
     def _some(self, which: Iterable[ColumnElement[bool]], order: object, most: int) -> list[Stored]:
         statement = select(SessionRow).where(*which).order_by(order).limit(most)  # type: ignore[arg-type]

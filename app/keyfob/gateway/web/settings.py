@@ -13,6 +13,7 @@ from keyfob.core.hosts import is_loopback
 from keyfob.core.provider import EMPTY
 from keyfob.core.secret import Secret
 from keyfob.core.words import ClientAuth
+from keyfob.gateway.web.targets import is_own_path
 from keyfob.protocol.http.urls import fault_of, origin_of
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
@@ -64,6 +65,7 @@ class WebSettings:
     apps: Sequence[AppRegistration]
     secret_keys: Sequence[Secret | str] = field(repr=False)
     prefix: str = "/sign-in"
+    home: str = "/"  # where a browser goes after it signs out, or signs in without saying where to
     client_name: str = "Keyfob"
     client_uri: str | None = None
     unused_for: timedelta = timedelta(days=90)  # after which a session is ended and revoked
@@ -79,6 +81,8 @@ class WebSettings:
             raise SettingWrong("The public URL must have no path")
         if not _PREFIX.fullmatch(self.prefix) or len(self.prefix) > 100:
             raise SettingWrong("The prefix must be a path such as /sign-in")
+        if not is_own_path(self.home, self.origin):
+            raise SettingWrong("The home must be a path of the public URL")
         names = [app.id for app in self.apps]
         if len(set(names)) != len(names):
             raise SettingWrong(

@@ -220,7 +220,7 @@ class WebSignIn:
         for kid, count in self.bound_sessions().items():
             if self.client_keys.get(kid) is None:
                 log.warning(
-                    "The client key %s is not in the set, but %s sessions began with it and end without it",
+                    "The client key %s is not in the set. Sessions that began with it will end: %s",
                     kid,
                     count,
                 )

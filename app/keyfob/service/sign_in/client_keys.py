@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from keyfob.core.errors import Fault, NotFound, Usage
-from keyfob.core.grant import SigningKey, seal_key
+from keyfob.core.grant import SigningKey, seal_key, unseal_key
 from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.core.times import from_rfc3339, to_rfc3339
@@ -102,17 +102,37 @@ class ClientKeys:
         found.sort(key=lambda key: not key.current)
         return [self._public(key.kid) for key in found]
 
-    def remove(self, kid: str, *, force: bool = False) -> ClientKey:
-        """Forget a key. `kid` may be shortened while it is clear. Raises NotFound `key_not_found`, Usage if
-        an account still needs it and `force` is not given.
+    def private_of(self, provider: str) -> list[tuple[SigningKey, datetime | None]]:
+        """A provider's whole keys, newest first, with when each was made. Raises Fault if the vault has lost
+        one.
         """
-        matches = [key for key in self.all() if key.kid == kid] or [
-            key for key in self.all() if kid and key.kid.startswith(kid)
+        found = []
+        for key in reversed(self._keys({})):
+            if key.provider == provider:
+                entry = self._vault.load(KEYS + key.kid)
+                if entry is None:
+                    raise Fault(f"The keychain has lost the key {plain(key.kid, 60)}")
+                found.append((unseal_key(entry), key.created_at))
+        return found
+
+    def one(self, kid: str, provider: str | None = None) -> ClientKey:
+        """A key by its name, or by the start of it, among a provider's or all. Raises NotFound
+        `key_not_found`.
+        """
+        keys = [key for key in self.all() if provider in (None, key.provider)]
+        matches = [key for key in keys if key.kid == kid] or [
+            key for key in keys if kid and key.kid.startswith(kid)
         ]
         if len(matches) != 1:
             what = "More than one key starts" if matches else "No key starts"
             raise NotFound(f"{what} with {plain(kid, 60)}", code="key_not_found")
-        found = matches[0]
+        return matches[0]
+
+    def remove(self, kid: str, *, force: bool = False) -> ClientKey:
+        """Forget a key. `kid` may be shortened while it is clear. Raises NotFound `key_not_found`, Usage if
+        an account still needs it and `force` is not given.
+        """
+        found = self.one(kid)
         if found.accounts and not force:
             raise Usage(
                 f"These accounts still use the key: {', '.join(found.accounts)}",
