@@ -12,7 +12,21 @@ from keyfob.gateway.llm.events import Event
 from keyfob.gateway.llm.formats import CannotTranslateError, Json
 from keyfob.gateway.llm.gather import gather
 from keyfob.gateway.llm.translate import StreamTranslator, answer, request
-from support.llm_types import check_answer, check_events, check_request
+from support.llm_samples import (
+    BEGUN,
+    CALL,
+    THOUGHT,
+    datas,
+    ended,
+    of_call,
+    of_text,
+    output_text,
+    response,
+    responses_stream,
+    said,
+    streamed,
+)
+from support.llm_types import check_answer, check_request
 
 HELLO: Json = {"role": "user", "content": "Hello"}
 WEATHER: Json = {
@@ -252,54 +266,6 @@ def test_what_is_refused_is_named(fields: Json, named: str) -> None:
     assert str(found.value).startswith(named)
 
 
-USAGE: Json = {
-    "input_tokens": 20,
-    "input_tokens_details": {"cached_tokens": 8, "cache_write_tokens": 0},
-    "output_tokens": 12,
-    "output_tokens_details": {"reasoning_tokens": 5},
-    "total_tokens": 32,
-}
-
-
-def response(*output: Json, **more: Any) -> Json:
-    body = {
-        "id": "resp_123",
-        "object": "response",
-        "created_at": 1700000000,
-        "status": "completed",
-        "model": "gpt-upstream",
-        "output": list(output),
-        "usage": USAGE,
-        "parallel_tool_calls": True,
-        "tool_choice": "auto",
-        "tools": [],
-        **more,
-    }
-    check_answer(body, "openai_responses")
-    return body
-
-
-def said(*content: Json) -> Json:
-    return {
-        "type": "message",
-        "id": "msg_1",
-        "role": "assistant",
-        "status": "completed",
-        "content": list(content),
-    }
-
-
-def output_text(value: str) -> Json:
-    return {"type": "output_text", "text": value, "annotations": []}
-
-
-CALL: Json = {
-    "type": "function_call",
-    "id": "fc_1",
-    "call_id": "call_1",
-    "name": "get_weather",
-    "arguments": "{}",
-}
 ASKED: Json = {"model": "gpt", "messages": [HELLO]}
 
 
@@ -322,13 +288,20 @@ def test_an_answer_comes_back() -> None:
     assert usage["completion_tokens_details"]["reasoning_tokens"] == 5
 
 
+ARGUMENTS = CALL["arguments"]
+
+
 def test_calls_come_back() -> None:
     custom = {"type": "custom_tool_call", "id": "c", "call_id": "call_2", "name": "patch", "input": "x"}
     choice = answered(response(CALL, custom))["choices"][0]
     assert choice["finish_reason"] == "tool_calls"
     assert choice["message"]["content"] is None
     assert choice["message"]["tool_calls"] == [
-        {"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}},
+        {
+            "id": "call_1",
+            "type": "function",
+            "function": {"name": "get_weather", "arguments": CALL["arguments"]},
+        },
         {"id": "call_2", "type": "custom", "custom": {"name": "patch", "input": "x"}},
     ]
 
@@ -348,13 +321,7 @@ def test_a_refusal_comes_back() -> None:
 
 def test_encrypted_reasoning_makes_the_round() -> None:
     """`reasoning_details` is a habit of vendors: whoever gives it back gets the same reasoning upstream."""
-    thought = {
-        "type": "reasoning",
-        "id": "rs_1",
-        "summary": [{"type": "summary_text", "text": "Think."}],
-        "encrypted_content": "opaque",
-    }
-    message = answered(response(thought, CALL))["choices"][0]["message"]
+    message = answered(response(THOUGHT, CALL))["choices"][0]["message"]
     assert message["reasoning_content"] == "Think."
     result = {"role": "tool", "tool_call_id": "call_1", "content": "sunny"}
     body = {"model": "gpt", "messages": [HELLO, message, result]}
@@ -377,80 +344,16 @@ def test_a_failed_answer_is_an_error() -> None:
     assert found.value.body("openai_chat")["error"]["type"] == "rate_limit_error"
 
 
-def stream(*events: Json) -> list[Event]:
-    """Events of Responses, numbered, and judged by the SDK's types."""
-    found = [
-        Event(each["type"], json.dumps({"sequence_number": number, **each}))
-        for number, each in enumerate(events)
-    ]
-    check_events(found, "openai_responses")
-    return found
-
-
-def of_text(index: int, *deltas: str) -> list[Json]:
-    place = {"item_id": f"msg_{index}", "output_index": index, "content_index": 0}
-    whole = "".join(deltas)
-    part = output_text(whole)
-    item = said(part) | {"id": f"msg_{index}"}
-    return [
-        {
-            "type": "response.output_item.added",
-            "output_index": index,
-            "item": {**item, "status": "in_progress", "content": []},
-        },
-        {"type": "response.content_part.added", **place, "part": output_text("")},
-        *({"type": "response.output_text.delta", **place, "delta": each, "logprobs": []} for each in deltas),
-        {"type": "response.output_text.done", **place, "text": whole, "logprobs": []},
-        {"type": "response.content_part.done", **place, "part": part},
-        {"type": "response.output_item.done", "output_index": index, "item": item},
-    ]
-
-
-def of_call(index: int, name: str, *deltas: str) -> list[Json]:
-    place = {"item_id": f"fc_{index}", "output_index": index}
-    item = {
-        "type": "function_call",
-        "id": f"fc_{index}",
-        "call_id": f"call_{index}",
-        "name": name,
-        "arguments": "",
-    }
-    whole = "".join(deltas)
-    return [
-        {"type": "response.output_item.added", "output_index": index, "item": item},
-        *({"type": "response.function_call_arguments.delta", **place, "delta": each} for each in deltas),
-        {"type": "response.function_call_arguments.done", **place, "name": name, "arguments": whole},
-        {"type": "response.output_item.done", "output_index": index, "item": {**item, "arguments": whole}},
-    ]
-
-
-BEGUN: list[Json] = [
-    {"type": "response.created", "response": response(status="in_progress", usage=None)},
-    {"type": "response.in_progress", "response": response(status="in_progress", usage=None)},
-]
-
-
-def ended(*output: Json) -> Json:
-    return {"type": "response.completed", "response": response(*output)}
-
-
-def streamed(events: list[Event], **fields: Any) -> list[Event]:
-    translator = StreamTranslator("openai_responses", "openai_chat", {**ASKED, **fields})
-    found = [each for event in events for each in translator.feed(event)] + translator.end()
-    check_events([each for each in found if '"error"' not in each.data], "openai_chat")
-    return found
-
-
-def chunks(events: list[Event]) -> list[Json]:
-    return [json.loads(event.data) for event in events if event.data != "[DONE]"]
-
-
 def deltas(events: list[Event]) -> list[Json]:
-    return [chunk["choices"][0]["delta"] for chunk in chunks(events) if chunk.get("choices")]
+    return [chunk["choices"][0]["delta"] for chunk in datas(events) if chunk.get("choices")]
+
+
+def turned(events: list[Event], **fields: Any) -> list[Event]:
+    return streamed(events, "openai_responses", "openai_chat", {**ASKED, **fields})
 
 
 def test_a_streamed_text() -> None:
-    found = streamed(stream(*BEGUN, *of_text(0, "Hel", "lo"), ended()))
+    found = turned(responses_stream(*BEGUN, *of_text(0, "Hel", "lo"), ended()))
     assert deltas(found) == [
         {"role": "assistant", "content": "", "refusal": None},
         {"content": "Hel"},
@@ -458,26 +361,26 @@ def test_a_streamed_text() -> None:
         {},
     ]
     assert found[-1] == Event(None, "[DONE]")
-    assert {(each["id"], each["created"], each["model"]) for each in chunks(found)} == {
+    assert {(each["id"], each["created"], each["model"]) for each in datas(found)} == {
         ("chatcmpl-123", 1700000000, "gpt-upstream")
     }
-    assert [each["choices"][0]["finish_reason"] for each in chunks(found)] == [None, None, None, "stop"]
-    assert all("usage" not in each for each in chunks(found))
+    assert [each["choices"][0]["finish_reason"] for each in datas(found)] == [None, None, None, "stop"]
+    assert all("usage" not in each for each in datas(found))
 
 
 def test_the_usage_comes_in_a_chunk_of_its_own_for_who_asks() -> None:
     asked = {"stream_options": {"include_usage": True}}
-    found = chunks(streamed(stream(*BEGUN, *of_text(0, "Hi"), ended()), **asked))
+    found = datas(turned(responses_stream(*BEGUN, *of_text(0, "Hi"), ended()), **asked))
     assert found[-1]["choices"] == []
     assert found[-1]["usage"]["prompt_tokens"] == 20
     assert all(each["usage"] is None and each["choices"] for each in found[:-1])
 
 
 def test_calls_are_numbered_among_calls() -> None:
-    events = stream(
+    events = responses_stream(
         *BEGUN, *of_text(0, "I look."), *of_call(1, "a", "{", "}"), *of_call(2, "b", "{}"), ended()
     )
-    found = deltas(streamed(events))
+    found = deltas(turned(events))
     assert [each["tool_calls"][0] for each in found if "tool_calls" in each] == [
         {"index": 0, "id": "call_1", "type": "function", "function": {"name": "a", "arguments": ""}},
         {"index": 0, "function": {"arguments": "{"}},
@@ -485,7 +388,7 @@ def test_calls_are_numbered_among_calls() -> None:
         {"index": 1, "id": "call_2", "type": "function", "function": {"name": "b", "arguments": ""}},
         {"index": 1, "function": {"arguments": "{}"}},
     ]
-    assert chunks(streamed(events))[-1]["choices"][0]["finish_reason"] == "tool_calls"
+    assert datas(turned(events))[-1]["choices"][0]["finish_reason"] == "tool_calls"
 
 
 @pytest.mark.parametrize(
@@ -505,14 +408,14 @@ def test_arguments_are_found_wherever_the_upstream_puts_them(kept: tuple[str, ..
     events = [each for each in of_call(0, "a", "{}") if each["type"] in kept]
     found = [
         each["tool_calls"][0]
-        for each in deltas(streamed(stream(*BEGUN, *events, ended())))
+        for each in deltas(turned(responses_stream(*BEGUN, *events, ended())))
         if each.get("tool_calls")
     ]
     assert [each["function"]["arguments"] for each in found] == ["", "{}"]
 
 
 def test_an_answer_that_stands_only_in_the_last_event() -> None:
-    found = deltas(streamed(stream(*BEGUN, ended(said(output_text("Hi")), CALL))))
+    found = deltas(turned(responses_stream(*BEGUN, ended(said(output_text("Hi")), CALL))))
     assert found[1] == {"content": "Hi"}
     assert found[2]["tool_calls"][0]["id"] == "call_1"
 
@@ -522,7 +425,7 @@ def test_an_error_in_the_middle_ends_the_stream() -> None:
         "type": "response.failed",
         "response": response(status="failed", error={"code": "server_error", "message": "It broke."}),
     }
-    found = streamed(stream(*BEGUN, *of_text(0, "Hel")[:3], failed))
+    found = turned(responses_stream(*BEGUN, *of_text(0, "Hel")[:3], failed))
     assert json.loads(found[-1].data)["error"]["message"] == "It broke."
     assert Event(None, "[DONE]") not in found
 
@@ -547,7 +450,7 @@ def test_an_error_event_of_either_shape(data: Json) -> None:
 
 
 def test_a_stream_that_is_cut_off_never_ends_well() -> None:
-    found = streamed(stream(*BEGUN, *of_text(0, "Hel")[:3]))
+    found = turned(responses_stream(*BEGUN, *of_text(0, "Hel")[:3]))
     assert "before it was complete" in json.loads(found[-1].data)["error"]["message"]
 
 
@@ -560,7 +463,7 @@ def test_a_stream_of_something_else_is_an_error() -> None:
 def test_a_stream_is_gathered() -> None:
     """The Codex channel leaves the output out of its last event."""
     text_events = of_text(0, "Hello ", "you")
-    found = gather(stream(*BEGUN, *text_events, ended()), "openai_responses")
+    found = gather(responses_stream(*BEGUN, *text_events, ended()), "openai_responses")
     assert found == response(text_events[-1]["item"])
     with pytest.raises(AnswerFailedError, match="before it was complete"):
-        gather(stream(*BEGUN), "openai_responses")
+        gather(responses_stream(*BEGUN), "openai_responses")

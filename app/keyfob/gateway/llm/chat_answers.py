@@ -21,7 +21,7 @@ _FINISH: Final[dict[Ending, str]] = {
 _FORMATS: Final = {"openai": "openai-responses-v1", "anthropic": "anthropic-claude-v1"}
 
 
-def answer(given: Answer) -> Json:
+def answer(given: Answer, _request: Json) -> Json:
     """The answer, written."""
     message: Json = {
         "role": "assistant",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from keyfob.gateway.llm.fields import Pair, check, only
+from keyfob.gateway.llm.fields import CARRIED, Pair, check, only
 from keyfob.gateway.llm.formats import (
     CHAT,
     CannotTranslateError,
@@ -76,7 +76,7 @@ def conversation(body: Json, pair: Pair) -> Conversation:
         thinking=body.get("reasoning_effort") not in (None, "none"),
         verbosity=body.get("verbosity"),
         stream=bool(body.get("stream")),
-        extra={name: body[name] for name in _EXTRA if body.get(name) is not None},
+        extra={name: body[name] for name in _EXTRA if name in CARRIED[pair] and body.get(name) is not None},
     )
 
 

@@ -41,6 +41,9 @@ _CODES_OF_RESPONSES: Final = frozenset(
     ("server_error", "rate_limit_exceeded", "invalid_prompt", "vector_store_timeout")
 )
 
+CUT: Final = Failed("The provider ended the answer before it was complete. Try again.", "server_error")
+GARBLED: Final = Failed("The provider sent an answer that Keyfob cannot read. Try again.", "server_error")
+
 
 class AnswerFailedError(Exception):
     """An answer that reports a failure. `status` is the HTTP status for a caller who has no answer yet."""
@@ -68,7 +71,7 @@ def error(status: int, body: object, source: Format, target: Format) -> Json:
     found = _object(body)
     if source == target and isinstance(found, dict) and "error" in found:
         return found
-    return written(_read(status, found), status, target)
+    return written(failure_of(found, f"The provider answered with the status {status}."), status, target)
 
 
 def written(failed: Failed, status: int, target: Format) -> Json:
@@ -109,9 +112,8 @@ def _object(body: object) -> object:
     return body
 
 
-def _read(status: int, body: object) -> Failed:
-    """The usual shapes: an `error` object or text, `detail`, `message`."""
-    plain = f"The provider refused the request with the status {status}."
+def failure_of(body: object, plain: str = "The provider failed. Try again.") -> Failed:
+    """An error's body, read: `error`, `detail` or `message`. `plain` is for a body without words."""
     if isinstance(body, str):
         # A page in HTML is of no use to a program.
         return Failed(plain if not body.strip() or body.lstrip().startswith("<") else body.strip()[:2000])

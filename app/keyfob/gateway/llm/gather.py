@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from typing import Final
 
-from keyfob.gateway.llm.errors import AnswerFailedError
+from keyfob.gateway.llm import chat_answers, chat_upstream, messages_answers, messages_upstream
+from keyfob.gateway.llm.errors import CUT, GARBLED, AnswerFailedError
 from keyfob.gateway.llm.events import Event
 from keyfob.gateway.llm.formats import Format, Json
-from keyfob.gateway.llm.pieces import Failed
-from keyfob.gateway.llm.responses_answers import failure
+from keyfob.gateway.llm.parts import Answer, Call, Part, Reasoning, Refusal, Text
+from keyfob.gateway.llm.pieces import Began, Close, Ended, Failed, Key, More, Open, Piece
+from keyfob.gateway.llm.responses_upstream import failure
 
-_CUT = Failed("The provider ended the answer before it was complete. Try again.", "server_error")
+_WITH_THOUGHTS: Final[Json] = {"thinking": {"type": "enabled"}}
 
 
 def gather(events: Iterable[Event], format: Format) -> Json:
     """The answer that the stream makes up, in the stream's own format.
 
-    Raises AnswerFailedError if the stream reports a failure or ends too early.
+    Raises AnswerFailedError if the stream reports a failure, ends too early or cannot be read.
     """
-    if format != "openai_responses":
-        raise ValueError("only a stream of Responses is gathered")
-    return _responses(events)
+    try:
+        match format:
+            case "openai_responses":
+                return _responses(events)
+            case "openai_chat":
+                return chat_answers.answer(_collected(events, chat_upstream.Reader()), {})
+            case "anthropic_messages":
+                return messages_answers.answer(_collected(events, messages_upstream.Reader()), _WITH_THOUGHTS)
+    except (ValueError, LookupError, TypeError, AttributeError) as fault:
+        raise AnswerFailedError(GARBLED) from fault
 
 
 def _responses(events: Iterable[Event]) -> Json:
@@ -41,4 +51,55 @@ def _responses(events: Iterable[Event]) -> Json:
                 raise AnswerFailedError(failure(data["response"]))
             case "error":
                 raise AnswerFailedError(failure({"error": data.get("error") or data}))
-    raise AnswerFailedError(_CUT)
+    raise AnswerFailedError(CUT)
+
+
+def _collected(events: Iterable[Event], reader: chat_upstream.Reader | messages_upstream.Reader) -> Answer:
+    answer = Answer("", "", [], "stop")
+    parts: dict[Key, Part] = {}
+    texts: dict[Key, list[str]] = {}
+    for piece in _pieces(events, reader):
+        match piece:
+            case More(key, text):
+                texts[key].append(text)
+            case Open(key, part):
+                parts[key], texts[key] = part, []
+            case Close(key, Reasoning() as part):
+                parts[key] = part
+            case Began():
+                answer.answer_id, answer.model, answer.created = piece.answer_id, piece.model, piece.created
+            case Failed():
+                raise AnswerFailedError(piece)
+            case Ended():
+                answer.ending, answer.usage, answer.stop_sequence = (
+                    piece.ending,
+                    piece.usage,
+                    piece.stop_sequence,
+                )
+                answer.parts = [_filled(part, "".join(texts[key])) for key, part in parts.items()]
+                return answer
+            case _:
+                pass
+    raise AnswerFailedError(CUT)
+
+
+def _pieces(
+    events: Iterable[Event], reader: chat_upstream.Reader | messages_upstream.Reader
+) -> Iterable[Piece]:
+    for event in events:
+        yield from reader.feed(event)
+    yield from reader.end()
+
+
+def _filled(part: Part, text: str) -> Part:
+    match part:
+        case Call():
+            return Call(part.call_id, part.name, text, part.free)
+        case Reasoning():
+            return Reasoning(text, part.proof, part.maker, part.item_id, part.hidden)
+        case Text():
+            return Text(text)
+        case Refusal():
+            return Refusal(text)
+        case _:
+            return part

@@ -9,20 +9,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from keyfob.gateway.llm import chat_answers, chat_reading, responses_answers, responses_writing
-from keyfob.gateway.llm.errors import stream_error
+from keyfob.gateway.llm import (
+    chat_answers,
+    chat_reading,
+    chat_upstream,
+    chat_writing,
+    messages_answers,
+    messages_reading,
+    messages_upstream,
+    messages_writing,
+    responses_upstream,
+    responses_writing,
+)
+from keyfob.gateway.llm.errors import CUT, GARBLED, AnswerFailedError
 from keyfob.gateway.llm.events import Event
 from keyfob.gateway.llm.fields import Pair
 from keyfob.gateway.llm.formats import TITLES, CannotTranslateError, Format, Json
 from keyfob.gateway.llm.parts import Answer, Conversation
 from keyfob.gateway.llm.pieces import Ended, Failed, Piece
-
-_CUT: Final = Failed("The provider ended the answer before it was complete. Try again.", "server_error")
-_GARBLED: Final = Failed("The provider sent an answer that Keyfob cannot read. Try again.", "server_error")
+from keyfob.gateway.llm.restoring import Tools
 
 
 class _Reader(Protocol):
     def feed(self, event: Event) -> list[Piece]: ...
+    def end(self) -> list[Piece]: ...
 
 
 class _Writer(Protocol):
@@ -31,22 +41,31 @@ class _Writer(Protocol):
 
 _READ_REQUEST: Final[dict[Format, Callable[[Json, Pair], Conversation]]] = {
     "openai_chat": chat_reading.conversation,
+    "anthropic_messages": messages_reading.conversation,
 }
 _WRITE_REQUEST: Final[dict[Format, Callable[[Conversation, str], Json]]] = {
+    "openai_chat": chat_writing.request,
     "openai_responses": responses_writing.request,
+    "anthropic_messages": messages_writing.request,
 }
 _READ_ANSWER: Final[dict[Format, Callable[[Json], Answer]]] = {
-    "openai_responses": responses_answers.answer,
+    "openai_chat": chat_upstream.answer,
+    "openai_responses": responses_upstream.answer,
+    "anthropic_messages": messages_upstream.answer,
 }
-_WRITE_ANSWER: Final[dict[Format, Callable[[Answer], Json]]] = {
+_WRITE_ANSWER: Final[dict[Format, Callable[[Answer, Json], Json]]] = {
     "openai_chat": chat_answers.answer,
+    "anthropic_messages": messages_answers.answer,
 }
 _READ_STREAM: Final[dict[Format, Callable[[], _Reader]]] = {
-    "openai_responses": responses_answers.Reader,
+    "openai_chat": chat_upstream.Reader,
+    "openai_responses": responses_upstream.Reader,
+    "anthropic_messages": messages_upstream.Reader,
 }
 
 _WRITE_STREAM: Final[dict[Format, Callable[[Json, int], _Writer]]] = {
     "openai_chat": chat_answers.Writer,
+    "anthropic_messages": messages_answers.Writer,
 }
 
 
@@ -74,10 +93,15 @@ def answer(body: Json, source: Format, target: Format, request: Json, *, created
     `created` is the time in seconds since 1970, for an upstream that gives none.
     Raises AnswerFailedError if the answer reports a failure.
     """
-    given = _READ_ANSWER[source](body)
+    try:
+        given = _READ_ANSWER[source](body)
+    except (LookupError, TypeError, AttributeError, ValueError) as fault:
+        raise AnswerFailedError(GARBLED) from fault
     given.created = given.created or created
     given.model = given.model or str(request.get("model", ""))
-    return _WRITE_ANSWER[target](given)
+    tools = Tools(request, source)
+    given.parts = [tools.part(part) for part in given.parts]
+    return _WRITE_ANSWER[target](given, request)
 
 
 class StreamTranslator:
@@ -89,7 +113,7 @@ class StreamTranslator:
     def __init__(self, source: Format, target: Format, request: Json, *, created: int = 0) -> None:
         self._reader = _READ_STREAM[source]()
         self._writer = _WRITE_STREAM[target](request, created)
-        self._target = target
+        self._tools = Tools(request, source)
         self._over = False
 
     def feed(self, event: Event) -> list[Event]:
@@ -98,10 +122,13 @@ class StreamTranslator:
             return []
         try:
             pieces = self._reader.feed(event)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            pieces = [_GARBLED]
+        except (ValueError, LookupError, TypeError, AttributeError):
+            pieces = [GARBLED]
+        return self._written(pieces)
+
+    def _written(self, pieces: list[Piece]) -> list[Event]:
         events: list[Event] = []
-        for piece in pieces:
+        for piece in self._tools.pieces(pieces):
             events += self._writer.write(piece)
             if isinstance(piece, Ended | Failed):
                 self._over = True
@@ -112,5 +139,4 @@ class StreamTranslator:
         """What is left to say when the upstream's stream is over: an error, if it was cut off."""
         if self._over:
             return []
-        self._over = True
-        return stream_error(_CUT, self._target)
+        return self._written([*self._reader.end(), CUT])

@@ -126,6 +126,10 @@ class Reader:
             )
         return self._rare(kind, data)
 
+    def end(self) -> list[Piece]:
+        """What is left to say when the stream is over."""
+        return []
+
     def _rare(self, kind: str, data: Json) -> list[Piece]:
         match kind:
             case "response.created":
