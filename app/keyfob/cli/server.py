@@ -137,4 +137,5 @@ def _read(response: Response, host: str) -> dict[str, Any]:
     kind = _KINDS.get(response.status, errors.Fault)
     code = code_or_none(document.get("code"))
     message = plain(str(document.get("message") or document.get("detail")), DETAIL_MOST).rstrip(".")
-    raise kind(message, code=code, detail=f"{host}: {response.status}")
+    remedy = plain(str(document.get("remedy") or ""), DETAIL_MOST) or None
+    raise kind(message, code=code, remedy=remedy, detail=f"{host}: {response.status}")

@@ -62,7 +62,7 @@ class Administration:
         except AuthSettingError as error:
             return problems.problem(400, "usage", error.message)
         except KeyfobError as error:
-            return problems.of_error(error, message=error.full_message())
+            return problems.of_error(error, message=error.full_message(), remedy=error.remedy)
         return _answer(result, found.operation.status)
 
     def _carry_out(self, operation: Operation, admin: Admin, values: dict[str, Any]) -> dict[str, Any]:
