@@ -112,7 +112,14 @@ SCHEMAS: Final[dict[str, dict[str, Any]]] = {
     "Disconnection": _DISCONNECTION,
     "Problem": {
         "type": "object",
-        "properties": {"code": _TEXT, "detail": _TEXT, "status": _NUMBER, "message": _TEXT, "remedy": _PERHAPS, "advice": _TEXT},
+        "properties": {
+            "code": _TEXT,
+            "detail": _TEXT,
+            "status": _NUMBER,
+            "message": _TEXT,
+            "remedy": _PERHAPS,
+            "advice": _TEXT,
+        },
         "required": ["code", "detail", "status"],
     },
 }

@@ -15,11 +15,13 @@ import aiohttp
 from aiohttp import WSMsgType, hdrs, web
 from yarl import URL
 
+from keyfob.core.errors import KeyfobError
 from keyfob.core.hosts import is_loopback
 from keyfob.gateway.proxy import links, problems
 from keyfob.gateway.proxy.challenges import lacking
 from keyfob.gateway.proxy.credentials import AccountCredentials, Credentials
 from keyfob.gateway.proxy.headers import to_caller, to_provider
+from keyfob.gateway.proxy.refusals import shown
 from keyfob.gateway.proxy.routes import Route
 
 log = logging.getLogger("keyfob.gateway")
@@ -58,7 +60,7 @@ class Upstream:
         self, request: web.Request, route: Route, began: Callable[[], None]
     ) -> web.StreamResponse:
         """Sends the request with the account's credentials and streams the answer back. `began` is called
-        when the answer's head is there. Raises what the credentials raise: a KeyfobError.
+        when the answer's head is there. Raises what the credentials raise at first: a KeyfobError.
         """
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await self._web_socket(request, route)
@@ -74,10 +76,18 @@ class Upstream:
                         began()
                         return await _answer(request, answer, signed, route)
                     nonce = answer.headers.get("DPoP-Nonce")
+                    wants_nonce = nonce is not None and any(name.lower() == "dpop" for name in signed.headers)
+                    try:
+                        signed = await sign(rejected=None if wants_nonce else signed.token, nonce=nonce)
+                    except KeyfobError as error:
+                        if error.code != "token_rejected":
+                            return problems.of_error(error, provider=await shown(answer, signed))
+                        # A key or token that cannot be replaced, and one refusal does not end the account:
+                        # what the provider says is more use to the caller than what Keyfob would.
+                        began()
+                        return await _answer(request, answer, signed, route)
             except _FAULTS as error:
                 return _not_reached(error)
-            wants_nonce = nonce is not None and any(name.lower() == "dpop" for name in signed.headers)
-            signed = await sign(rejected=None if wants_nonce else signed.token, nonce=nonce)
         raise AssertionError("not reached")
 
     def _send(
