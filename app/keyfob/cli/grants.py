@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
 
 import click
@@ -12,6 +13,7 @@ from keyfob.cli.keys import ONCE, span
 from keyfob.cli.options import account_argument, json_option, pass_session
 from keyfob.cli.server import RemoteServer, server_options
 from keyfob.cli.session import Session
+from keyfob.core.errors import Usage
 from keyfob.core.gateway_address import ADDRESS
 from keyfob.core.times import from_rfc3339
 
@@ -42,7 +44,11 @@ def grants() -> None:
     "--path", "paths", multiple=True, metavar="P", help="Allow this path of the API: /user, /repos/acme/**."
 )
 @click.option(
-    "--for", "who", metavar="WHO", help="user:NAME, tenant:NAME, key:ID or anyone. Default: a new key."
+    "--for",
+    "who",
+    metavar="WHO",
+    help="user:NAME, tenant:NAME, key:ID, anyone, or local: "
+    "your own programs on this computer, without a key. Default: a new key.",
 )
 @click.option("--name", default="", metavar="NAME", help="The program, as the list shall show it.")
 @click.option("--until", callback=span, metavar="SPAN", help="End it after this time: 3h, 9d, 4w.")
@@ -78,7 +84,13 @@ def create(
     Examples:
       keyfob grants create github --method read --path '/repos/acme/**' --until 9d --name release-bot
       keyfob grants create work/me --for user:alice
+      keyfob grants create work/me --for local --method read
     """
+    if who == "local" and server is None and not sys.platform.startswith("linux"):
+        raise Usage(
+            "This system does not say which user a program belongs to",
+            remedy="Leave out --for, so that a key is made.",
+        )
     found = carry_out(
         session,
         server,

@@ -19,7 +19,10 @@ from keyfob.gateway.auth.result import AuthResult
 
 METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 READING: Final = ("GET", "HEAD", "OPTIONS")
-WHO: Final = ("key", "user", "tenant", "anyone")
+WHO: Final = ("key", "user", "tenant", "anyone", "local")
+UNNAMED: Final = ("anyone", "local")
+# A program of the gateway's own user on this computer, without a key. It is known by this very value.
+LOCAL: Final = AuthResult(True, subject_type="agent", subject_id="local")
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Grant:
 
     grant_id: str
     account: str  # provider/label
-    who: str  # key:ID, user:NAME, tenant:NAME or anyone
+    who: str  # key:ID, user:NAME, tenant:NAME, anyone or local
     name: str
     methods: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
@@ -49,6 +52,8 @@ class Grant:
             wall is not None and wall != caller.tenant_id for wall in (self.tenant_id, self.account_tenant)
         ):
             return False
+        if caller is LOCAL:
+            return self.who == "local"
         kind, _, name = self.who.partition(":")
         match kind:
             case "anyone":
@@ -74,7 +79,7 @@ class Grant:
 
 def is_operator(caller: AuthResult) -> bool:
     """Whether the caller may use every account without a grant."""
-    if not caller.authenticated or caller.tenant_id is not None:
+    if not caller.authenticated or caller.tenant_id is not None or caller is LOCAL:
         return False
     return caller.is_admin or (caller.user_id is None and caller.key_id is None)
 
@@ -114,10 +119,10 @@ def checked_paths(patterns: Iterable[str]) -> tuple[str, ...]:
 
 
 def checked_who(text: str) -> str:
-    """`user:alice`, `tenant:acme`, `key:ID` or `anyone`. Raises Usage."""
+    """`user:alice`, `tenant:acme`, `key:ID`, `anyone` or `local`. Raises Usage."""
     kind, colon, name = text.partition(":")
-    if kind not in WHO or (kind == "anyone") == bool(colon) or (colon and not 1 <= len(name) <= 255):
-        raise Usage(f"{text!r} does not name a caller. Use user:NAME, tenant:NAME, key:ID or anyone")
+    if kind not in WHO or (kind in UNNAMED) == bool(colon) or (colon and not 1 <= len(name) <= 255):
+        raise Usage(f"{text!r} does not name a caller. Use user:NAME, tenant:NAME, key:ID, anyone or local")
     return text
 
 

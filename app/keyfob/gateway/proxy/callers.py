@@ -11,6 +11,8 @@ from collections import Counter
 from aiohttp import web
 
 from keyfob.gateway.auth.result import REFUSED, AuthProvider, AuthResult
+from keyfob.gateway.grants import LOCAL
+from keyfob.gateway.proxy.local_callers import LocalCallers
 
 FREE = 10  # wrong keys of an address before its refusals are slowed down
 LONGEST = 2.0  # seconds that a refusal waits
@@ -21,15 +23,19 @@ FORGET = 60.0  # seconds
 class Callers:
     """For one event loop."""
 
-    def __init__(self, provider: AuthProvider) -> None:
-        self.provider = provider
+    def __init__(self, provider: AuthProvider, local: LocalCallers | None = None) -> None:
+        """`local`: what knows callers without a key; None if other computers can reach the server."""
+        self.provider, self._local = provider, local
         self._wrong: Counter[str] = Counter()
         self._since = time.monotonic()
         self._slowed = 0
 
     async def who(self, request: web.Request) -> AuthResult:
         """The caller; `authenticated` is False for everybody who is not known. Raises as `authenticate`."""
-        return await self.by_key(key_of(request), request.remote or "")
+        key = key_of(request)
+        if key is None and self._local is not None and await self._local.is_local(request):
+            return LOCAL
+        return await self.by_key(key, request.remote or "")
 
     async def by_key(self, key: str | None, address: str) -> AuthResult:
         """Whose key this is. `address`: where it came from. Raises as `authenticate`."""

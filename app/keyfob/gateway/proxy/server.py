@@ -19,12 +19,13 @@ from keyfob.gateway.auth.result import AuthProvider
 from keyfob.gateway.engine_secret import EngineSecret
 from keyfob.gateway.grant_store import UseCounter
 from keyfob.gateway.proxy import problems
-from keyfob.gateway.proxy.callers import Callers
+from keyfob.gateway.proxy.callers import Callers, key_of
 from keyfob.gateway.proxy.challenges import is_discovery
 from keyfob.gateway.proxy.credentials import AccountCredentials
 from keyfob.gateway.proxy.decide import Decide
 from keyfob.gateway.proxy.decisions import ActiveGrants, Decisions, RefusedError
 from keyfob.gateway.proxy.health import alive, metrics, nothing_here, ready
+from keyfob.gateway.proxy.local_callers import LocalCallers
 from keyfob.gateway.proxy.login import LOGIN_MOST, login
 from keyfob.gateway.proxy.own import OwnAddress, OwnAddresses, answered
 from keyfob.gateway.proxy.requests import fault_of
@@ -50,7 +51,8 @@ class Gateway:
         """`sessions`: where grants are; without, only operators are served. `hosts`: as in `fault_of`.
         `secret`: of an engine that asks for decisions. `more`: further addresses of the server's own.
         """
-        self._callers = Callers(provider)
+        active = ActiveGrants(sessions)
+        self._callers = Callers(provider, LocalCallers(active) if hosts is not None else None)
         self._credentials = AccountCredentials(signer)
         self._hosts = hosts
         self._uses = UseCounter(sessions) if sessions is not None else None
@@ -70,7 +72,7 @@ class Gateway:
         self._seconds = Histogram(
             "keyfob_gateway_first_byte_seconds", "Until the answer began", registry=self.registry
         )
-        self._decisions = Decisions(ActiveGrants(sessions), self._uses, self._refused)
+        self._decisions = Decisions(active, self._uses, self._refused)
         self._decide = Decide(self._callers, self._decisions, self._credentials, secret)
         self._own = self._own_addresses(more)
 
@@ -124,7 +126,7 @@ class Gateway:
             if own is not None:
                 return await answered(own, request, self._callers)
             caller = await self._callers.who(request)
-            if not caller.authenticated and is_discovery(target.partition("?")[0]):
+            if key_of(request) is None and is_discovery(target.partition("?")[0]):
                 return problems.not_found()
             decision = await self._decisions.on_target(caller, request.method, target)
             answer = await self._upstream.pass_on(
