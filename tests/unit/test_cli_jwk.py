@@ -146,6 +146,8 @@ def test_a_confidential_client_that_atproto_servers_would_refuse_is_not_printed(
     assert (ran.code, ran.out) == (2, "")
     assert "may not have a loopback redirect. For a public client, remove the provider's keys with" in ran.err
 
+    assert "keyfob serve --public-url" in ran.err
+
 
 def test_a_key_that_the_preset_does_not_use_yet_says_what_is_missing(call: Callable[..., Ran]) -> None:
     ran = call("jwk", "generate", "--provider", "gitlab", "--alg", "RS256")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from keyfob.core.errors import SettingWrong
 from keyfob.core.secret import Secret
 from keyfob.engine import Engine, build
 from keyfob.gateway.auth.tables import close_database, open_database
-from keyfob.gateway.web.hosted import CLIENT_KEYS, SECRETS, WEB, hosted, settings_of
+from keyfob.gateway.web.environment import CLIENT_KEYS, SECRETS
+from keyfob.gateway.web.hosted import WEB, hosted, settings_of
 from keyfob.gateway.web.tables import MIGRATIONS, SessionRow
 from support.cli_run import opens, run
 from support.fake_ports import fake_ports
@@ -34,7 +36,9 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Engine:
-    return build(fake_ports(tmp_path))
+    minutes = count()
+    start = datetime.now(UTC) - timedelta(days=1)
+    return build(fake_ports(tmp_path, clock=lambda: start + timedelta(minutes=next(minutes))))
 
 
 @pytest.fixture

@@ -47,8 +47,8 @@ REMEDIES: Remedies = {
     "client_id_missing": "Add --client-id, or --register if the server allows it.",
     "server_missing": "Add --issuer, or add each endpoint.",
     "key_in_use": "First sign in to these accounts with another key, or add --force.",
-    "key_with_loopback": "For a public client, remove the provider's keys with `keyfob jwk remove`. For a "
-    "confidential client, add its https redirect with --redirect-uri.",
+    "key_with_loopback": "For a public client, remove the provider's keys with `keyfob jwk remove`. A "
+    "confidential client is a server: `keyfob serve --public-url https://…` hosts its own document.",
     "import_read_only": "Connect the account with Keyfob, which then uses a separate sign-in.",
     "import_provider_missing": "Add --provider ID.",
     "role_unknown": "List your roles with `keyfob credential aws-roles[ {account}]`.",

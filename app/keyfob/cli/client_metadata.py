@@ -51,7 +51,8 @@ def client_metadata(
     In atproto and similar protocols, a client id is the address of such a document. If you created keys for
     the provider (`keyfob jwk generate`), the document describes a confidential client. Otherwise it describes
     a public client. atproto servers refuse a confidential client with a loopback redirect, so Keyfob signs in
-    there with a public client. The document contains no secret, and is the same with or without --json.
+    there with a public client. A server with a public address can be a confidential one: see keyfob serve
+    --public-url. The document contains no secret, and is the same with or without --json.
 
     \b
     Example:

@@ -47,8 +47,8 @@ REMEDIES: Remedies = {
     "client_id_missing": "Enter the client id of your app registration.",
     "server_missing": "Enter the address of the server.",
     "key_in_use": "First sign in to these accounts with another key.",
-    "key_with_loopback": "For a public client, remove the provider's keys. For a confidential client, use an "
-    "https redirect.",
+    "key_with_loopback": "For a public client, remove the provider's keys. A confidential client is a server "
+    "with a public address.",
     "import_read_only": "Connect the account with Keyfob, which then uses a separate sign-in.",
     "import_provider_missing": "Connect the account, and enter its key there.",
     "role_unknown": "Choose another role.",

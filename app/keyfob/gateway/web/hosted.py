@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,12 @@ from keyfob.core.errors import SettingWrong
 from keyfob.core.secret import Secret
 from keyfob.core.words import CLIENT_AUTHS, known
 from keyfob.engine import Engine
-from keyfob.gateway.web.client_keys import ClientKeySet, read_keys
+from keyfob.gateway.web.client_keys import ClientKeySet
+from keyfob.gateway.web.environment import client_keys_in, secret_keys_in
 from keyfob.gateway.web.routes import Routes, WebRequest
 from keyfob.gateway.web.settings import AppRegistration, WebSettings
 from keyfob.gateway.web.web_sign_in import WebSignIn
 
-SECRETS, CLIENT_KEYS = "KEYFOB_WEB_SECRET_KEYS", "KEYFOB_WEB_CLIENT_KEYS"
 WEB = "@web"  # in place of a provider's id: the client keys of this server
 _VAULT = "web/secret-keys"
 _FIELDS = {"client_name", "client_uri", "prefix", "home", "apps"}
@@ -80,9 +79,9 @@ def hosted(
 
 def _secret_keys(engine: Engine, environment: Mapping[str, str]) -> list[Secret]:
     """From the environment, newest first, else the keychain's, which is made when it is first needed."""
-    given = environment.get(SECRETS)
+    given = secret_keys_in(environment)
     if given:
-        return [Secret(each) for each in re.split(r"[\s,]+", given.strip())]
+        return given
     kept = engine.vault.load(_VAULT)
     if kept is None:
         engine.vault.save(_VAULT, engine.new_secret(32))
@@ -92,9 +91,9 @@ def _secret_keys(engine: Engine, environment: Mapping[str, str]) -> list[Secret]
 
 
 def _client_keys(engine: Engine, environment: Mapping[str, str]) -> ClientKeySet:
-    given = environment.get(CLIENT_KEYS)
-    if given:
-        return read_keys(Secret(given))
+    given = client_keys_in(environment)
+    if given is not None:
+        return given
     kept = engine.client_keys.private_of(WEB)
     return ClientKeySet([key for key, _ in kept], {key.kid: made for key, made in kept if made is not None})
 
