@@ -297,7 +297,7 @@ def add(stage: Stage) -> QWidget:
     dialog = dialogs(made).dialog
     assert isinstance(dialog, Ask)
     dialog.field.setText("https://example.org/mods/1")
-    dialog.deed.click()
+    dialog.action.click()
     stage.until(lambda: not dialog.problem.isHidden())
     return dialog
 

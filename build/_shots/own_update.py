@@ -136,7 +136,7 @@ def own_dialog_progress(stage: Stage) -> QWidget:
     stage.ending.insert(0, gate.set)
     shop.published.before = slowly(shop.published.folder / "repository", gate)
     dialog = opened_dialog(app)
-    dialog.deed.click()
+    dialog.action.click()
     stage.until(lambda: dialog.bar.value() > 300)
     return dialog
 
@@ -149,7 +149,7 @@ def own_dialog_failed(stage: Stage) -> QWidget:
     for path in (shop.published.folder / "repository" / "targets").iterdir():
         path.write_bytes(path.read_bytes()[:-9] + b"tampered!")
     dialog = opened_dialog(app)
-    dialog.deed.click()
+    dialog.action.click()
     updates = of(app)
     stage.until(lambda: dialog.problem.text() and not updates.own.busy)
     return dialog

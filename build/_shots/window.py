@@ -156,7 +156,7 @@ def wrong_passphrase(stage: Stage) -> QWidget:
     dialog = passphrase(stage)
     assert isinstance(dialog, PassphraseDialog)
     dialog.field.setText("correct house")
-    dialog.deed.click()
+    dialog.action.click()
     stage.until(lambda: dialog.problem.isVisible())
     return dialog
 

@@ -112,7 +112,7 @@ def test_a_damaged_store_is_restored_from_the_window(
     controller.restoring.dialog.cancel.click()
     assert done == []
     controller.window.banner_pressed.emit(banner.action, banner.key)
-    controller.restoring.dialog.deed.click()
+    controller.restoring.dialog.action.click()
     qtbot.waitUntil(lambda: controller.window.sidebar.list.count() == 8)
     said = "Restored 2 accounts. One account cannot be restored. Connect it again."
     assert controller.window.note.text.text() == said
@@ -132,7 +132,7 @@ def test_a_store_that_cannot_be_restored_says_why(
     controller.begin()
     qtbot.waitUntil(lambda: bool(controller.window.banners))
     controller.window.banner_pressed.emit("restore", "")
-    controller.restoring.dialog.deed.click()
+    controller.restoring.dialog.action.click()
     qtbot.waitUntil(controller.window.note.isVisible)
     assert controller.window.note.text.text() == "Keyfob is running. Stop Keyfob's agent, then try again."
     qtbot.waitUntil(lambda: [each.action for each in controller.window.banners] == ["restore"])

@@ -156,7 +156,7 @@ def test_a_changed_tool_is_set_up_again_from_the_page(
     qtbot.waitUntil(lambda: rows(page)["Tools"].button is not None)
     rows(page)["Tools"].button.click()
     qtbot.waitUntil(lambda: repair.dialog is not None)
-    repair.dialog.deed.click()
+    repair.dialog.action.click()
     qtbot.waitUntil(lambda: rows(page)["Tools"].text.text() == "git is ready.")
     assert file.read_text() == f"[user]\n\tname = A\n\ttoken = not-to-be-shown\n{wanted}"
     assert app.window.note.text.text().startswith("git is set up again.")

@@ -173,7 +173,7 @@ def test_the_switch_tells_its_limits_and_answers_are_taken_back(
     asked = dialog.findChild(Confirm)
     assert asked.accessibleName() == "Forget curl?"
     assert len(engine.consents.list()) == 2  # nothing is forgotten until the user says so
-    asked.deed.click()
+    asked.action.click()
     qtbot.waitUntil(lambda: len(revoke_buttons()) == 1)
     assert [each.executable for each in engine.consents.list()] == ["/usr/bin/wget"]
     dialog.programs.switch.click()

@@ -235,7 +235,7 @@ def test_a_filled_form_is_not_lost_without_a_question(
     assert dialog.isVisible()
     assert page.fields["client_id"].text() == "Ov23"
     QApplication.processEvents()
-    question().deed.click()
+    question().action.click()
     assert not dialog.isVisible()
     open_form(dialog, qtbot, "github", "device")
     assert page.fields["client_id"].text() == ""

@@ -185,18 +185,18 @@ def test_tab_to_allow_once_and_return_allows(theme: Theme, qtbot: QtBot, key: Qt
 
 
 @KEYS
-@pytest.mark.parametrize("deed", [True, False], ids=["disconnect", "cancel"])
+@pytest.mark.parametrize("action", [True, False], ids=["disconnect", "cancel"])
 def test_disconnect_is_confirmed_by_its_own_button_alone(
-    theme: Theme, qtbot: QtBot, key: Qt.Key, deed: bool
+    theme: Theme, qtbot: QtBot, key: Qt.Key, action: bool
 ) -> None:
     dialog = Confirm(theme, "Disconnect Alice?", "It ends.", "Disconnect")
     done: list[bool] = []
     dialog.confirmed.connect(lambda: done.append(True))
     up(dialog, qtbot)
-    if deed:
-        tab_to(dialog.deed, qtbot)
+    if action:
+        tab_to(dialog.action, qtbot)
     qtbot.keyClick(QApplication.focusWidget(), key)
-    assert done == ([True] if deed else [])
+    assert done == ([True] if action else [])
     assert not dialog.isVisible()
 
 

@@ -1,4 +1,4 @@
-"""The account's menu, what is asked before a deed, and what the person is told of an account's end."""
+"""The account's menu, what Keyfob asks before an action, and what it says of an account's end."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_remove_says_what_is_lost_and_waits_for_the_word(
     words = " ".join(asked.accessibleName().split())
     assert words == "Remove Aldis?"
     assert engine.accounts.view("nexusmods/aldis").status == "connected"
-    asked.deed.click()
+    asked.action.click()
     qtbot.waitUntil(lambda: "nexusmods/aldis" not in [each.id for each in engine.accounts.views()])
 
 

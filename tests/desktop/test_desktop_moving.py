@@ -143,7 +143,7 @@ def test_what_is_chosen_is_moved_and_the_plaintext_blanked_only_when_said(
     assert texts(home) == before
     dialog.blank.click()
     again = [each for each in dialog.findChildren(Confirm) if each.isVisible()]
-    again[0].deed.click()
+    again[0].action.click()
     qtbot.waitUntil(lambda: texts(home)[0] != before[0])
     qtbot.waitUntil(lambda: "hosts.yml.before-keyfob" in dialog.plaintext.text())
     assert "canary" not in texts(home)[0]

@@ -293,11 +293,11 @@ def test_a_mod_is_added_by_its_number_or_address(world: World) -> None:
     dialog = world.dialog
     assert isinstance(dialog, Ask)
     dialog.field.setText("https://example.org/mods/1")
-    dialog.deed.click()
+    dialog.action.click()
     world.wait(lambda: not dialog.problem.isHidden())
     assert "not the address of a mod" in dialog.problem.text()
     dialog.field.setText("13")
-    dialog.deed.click()
+    dialog.action.click()
     world.wait(lambda: any(each.key == MAPS for each in page.mods.list.rows))
     assert world.dialog is None
 
@@ -327,7 +327,7 @@ def test_the_installed_version_is_said_by_the_user(world: World) -> None:
     dialog = world.dialog
     assert isinstance(dialog, Ask)
     dialog.field.setText("2.4.1")
-    dialog.deed.click()
+    dialog.action.click()
     world.wait(lambda: (mark := world.row(MAPS).mark) is not None and mark.text == "Up to date")
 
 
@@ -454,7 +454,7 @@ def test_links_of_another_program_are_taken_only_after_a_yes(world: World) -> No
     assert not links.on
     assert not card.switch.isChecked()
     card.switch.click()
-    world.dialog.deed.click()
+    world.dialog.action.click()
     world.wait(card.switch.isChecked)
     assert links.on
     card.switch.click()

@@ -133,16 +133,16 @@ def test_it_is_installed_with_progress_and_then_restarted(
     bundle.published.before = slowly(bundle.published.folder / "repository", gate)
     dialog = dialog_of(updates)
     assert "A page. More" in dialog.notes.toPlainText()
-    dialog.deed.click()
+    dialog.action.click()
     qtbot.waitUntil(lambda: dialog.bar.value() > 0, timeout=10_000)
     assert dialog.cancel.hasFocus()
     gate.set()
     qtbot.waitUntil(lambda: not updates.own.busy, timeout=20_000)
     assert bundle.used == "versions/1.1.0"
-    assert dialog.deed.text() == "Restart and update"
+    assert dialog.action.text() == "Restart and update"
     assert "100 %. Keyfob 1.1.0 is ready. Restart to use it." in [text for text, _ in spoken]
     with qtbot.waitSignal(controller.ended, timeout=10_000):
-        dialog.deed.click()
+        dialog.action.click()
     assert succeeded == [True]
 
 
@@ -152,13 +152,13 @@ def test_it_can_be_cancelled_and_nothing_has_changed(
     gate = threading.Event()
     bundle.published.before = slowly(bundle.published.folder / "repository", gate)
     dialog = dialog_of(updates)
-    dialog.deed.click()
+    dialog.action.click()
     qtbot.waitUntil(lambda: dialog.bar.value() > 0, timeout=10_000)
     dialog.cancel.click()
     qtbot.waitUntil(lambda: not updates.own.busy, timeout=10_000)
     gate.set()
     assert bundle.used == "versions/1.0.0"
-    assert dialog.deed.text() == "Update"
+    assert dialog.action.text() == "Update"
     assert dialog.problem.text() == ""
 
 
@@ -168,7 +168,7 @@ def test_a_closed_dialog_leaves_the_update_going_and_the_card_follows_it(
     gate = threading.Event()
     bundle.published.before = slowly(bundle.published.folder / "repository", gate)
     dialog = dialog_of(updates)
-    dialog.deed.click()
+    dialog.action.click()
     qtbot.waitUntil(lambda: dialog.bar.value() > 0, timeout=10_000)
     qtbot.keyClick(dialog, Qt.Key.Key_Escape)
     assert updates.dialog is None
@@ -187,10 +187,10 @@ def test_a_tampered_archive_says_that_nothing_was_installed(
     for path in (bundle.published.folder / "repository" / "targets").iterdir():
         path.write_bytes(path.read_bytes()[:-4] + b"XXXX")
     dialog = dialog_of(updates)
-    dialog.deed.click()
+    dialog.action.click()
     qtbot.waitUntil(lambda: bool(dialog.problem.text()) and not updates.own.busy, timeout=10_000)
     assert "Nothing was installed." in dialog.problem.text()
-    assert dialog.deed.text() == "Try again"
+    assert dialog.action.text() == "Try again"
     assert bundle.used == "versions/1.0.0"
 
 

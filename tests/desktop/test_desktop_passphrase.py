@@ -114,12 +114,12 @@ def test_a_locked_file_is_unlocked_in_the_window(
     dialog = unlock(app, qtbot)
     assert dialog.field.echoMode() == QLineEdit.EchoMode.Password
     assert dialog.focusWidget() is dialog.field
-    assert not dialog.deed.isEnabled()
+    assert not dialog.action.isEnabled()
     assert UNRECOVERABLE not in words(dialog)
 
     spoken = announcements(monkeypatch)
     enter(dialog, "wrong horse")
-    assert not dialog.deed.isEnabled()
+    assert not dialog.action.isEnabled()
     qtbot.waitUntil(dialog.problem.isVisible)
     assert dialog.problem.text() == (
         "The passphrase is wrong. Try again with the passphrase that you chose for the encrypted file."
@@ -182,7 +182,7 @@ def test_the_window_goes_on_while_the_file_is_slow(
     dialog = unlock(app, qtbot)
     try:
         enter(dialog, RIGHT)
-        assert dialog.deed.text() == "One moment…"
+        assert dialog.action.text() == "One moment…"
         assert dialog.field.isReadOnly()
         dialog.cancel.click()  # the user need not wait
         assert app.running.passphrase.dialog is None
@@ -257,7 +257,7 @@ def test_choosing_the_file_asks_for_a_new_passphrase_twice(
     assert "asks for the file's passphrase each time it starts" in said
     assert UNRECOVERABLE in said
     dialog.field.setText(RIGHT)
-    assert not dialog.deed.isEnabled()
+    assert not dialog.action.isEnabled()
     enter(dialog, RIGHT, "correct house")
     assert dialog.problem.text() == DIFFER
     assert (dialog.field.text(), dialog.again.text()) == (RIGHT, "correct house")
@@ -290,6 +290,6 @@ def test_a_file_from_before_keeps_its_passphrase(settings: SettingsDialog, home:
     pick(settings)
     qtbot.waitUntil(lambda: bool(settings.findChildren(Confirm)))
     assert not settings.findChildren(PassphraseDialog)
-    settings.findChildren(Confirm)[0].deed.click()
+    settings.findChildren(Confirm)[0].action.click()
     qtbot.waitUntil(lambda: settings.vault.note.text().endswith("to use an encrypted file."))
     assert file_of(home, RIGHT).probe().ok

@@ -97,7 +97,7 @@ def test_accounts_are_disconnected_from_here_too(
     assert len(settings.findChildren(AccountRow)) == 8
     buttons = {b.accessibleName(): b for b in settings.findChildren(QAbstractButton)}
     buttons["Disconnect nexusmods/aldis"].click()
-    settings.findChild(Confirm).deed.click()
+    settings.findChild(Confirm).action.click()
     qtbot.waitUntil(lambda: engine.accounts.view("nexusmods/aldis").status == "disconnected")
     button = buttons["Disconnect nexusmods/aldis"]
     qtbot.waitUntil(lambda: button.accessibleName() == "Reconnect nexusmods/aldis")
@@ -203,7 +203,7 @@ def test_another_place_for_tokens_is_asked_about_and_holds_from_the_next_start(
     assert "Quit Keyfob and start it again" in words
     assert "pass and its GPG key must be set up" in words
     assert kept(engine).vault == "keychain"
-    asked.deed.click()
+    asked.action.click()
     qtbot.waitUntil(lambda: kept(engine).vault == "pass")
     assert settings.vault.currentText() == "pass"
     assert settings.vault.note.text().endswith("start it again to use the password store pass.")

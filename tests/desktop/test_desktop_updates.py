@@ -253,7 +253,7 @@ def test_without_a_checksum_the_user_decides(
     button(updates, "one").click()
     qtbot.waitUntil(lambda: updates.question is not None)
     assert updates.question is not None
-    (updates.question.deed if agrees else updates.question.cancel).click()
+    (updates.question.action if agrees else updates.question.cancel).click()
     qtbot.waitUntil(lambda: updates.question is None)
     idle(updates, qtbot)
     assert ("one 1.4.0" if agrees else "one 1.3.2") in path.read_text()

@@ -154,7 +154,7 @@ def test_s83_an_account_that_cannot_be_read_is_said(
     qtbot.wait(20)  # Qt shows what was added to a layout a moment later
     named(controller.window, f"Restore accounts…: {title}").click()
     qtbot.waitUntil(lambda: controller.running.restoring.dialog is not None)
-    controller.running.restoring.dialog.deed.click()
+    controller.running.restoring.dialog.action.click()
     qtbot.waitUntil(controller.window.note.isVisible)
     assert controller.window.note.text.text() == "One account cannot be restored. Connect it again."
     engine.store.unreadable.clear()
@@ -182,19 +182,19 @@ def test_what_the_person_copied_since_stays(qapp: QApplication, qtbot: QtBot) ->
     assert board.text() == "theirs"
 
 
-@pytest.mark.parametrize("deed", ["Disconnect", "Remove"])
+@pytest.mark.parametrize("action", ["Disconnect", "Remove"])
 def test_ending_is_asked_first_and_told_after(
-    controller: AppController, engine: Engine, qtbot: QtBot, deed: str
+    controller: AppController, engine: Engine, qtbot: QtBot, action: str
 ) -> None:
     key = choose(controller, "nexusmods", qtbot)
-    named(controller.window.account, deed).click()
+    named(controller.window.account, action).click()
     question = controller.window.findChild(Confirm)
     assert named(question, "Cancel").hasFocus() or question.cancel.autoDefault()
     assert engine.accounts.view(key).status == "connected"
     with qtbot.waitSignal(controller.running.presenter.said) as heard:
-        named(question, deed).click()
+        named(question, action).click()
     kept = {each.key: each.status for each in engine.accounts.views()}
-    assert kept.get(key) == ("disconnected" if deed == "Disconnect" else None)
+    assert kept.get(key) == ("disconnected" if action == "Disconnect" else None)
     assert "Nexus Mods" in heard.args[0]
 
 
@@ -448,7 +448,7 @@ def test_a_name_that_cannot_be_used_stays_to_be_corrected(
         == "A label cannot be '!!!'. Use a-z, 0-9, '.', '_', '@' and '-', for example my-account."
     )
     assert question.field.accessibleDescription() == question.problem.text()
-    assert question.deed.isEnabled()
+    assert question.action.isEnabled()
     assert not controller.window.note.isVisible()
     question.field.setText("main")
     assert not question.problem.isVisible()

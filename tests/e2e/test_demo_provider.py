@@ -427,9 +427,9 @@ def test_the_playgrounds_buttons_do_as_they_say(app: App) -> None:
     tokens = app.sign_in()
     visitor = ScriptedBrowser()
 
-    def press(deed: str) -> None:
+    def press(action: str) -> None:
         page = visitor.get(app.server.issuer + "/")
-        form = next(form for form in page.forms() if form.action == f"/playground/{deed}")
+        form = next(form for form in page.forms() if form.action == f"/playground/{action}")
         assert visitor.submit(page, form, ("press", "1")).status == 200
 
     press("expire")

@@ -171,18 +171,18 @@ def heard(text, seconds):
 
 def do(order):
     pid, wanted, seconds = order.get("pid"), order.get("wanted", {}), order.get("seconds", 10)
-    deed = order["do"]
-    if deed == "tree":
+    action = order["do"]
+    if action == "tree":
         return {"nodes": [described(node, depth) for node, depth in everything(pid, order.get("window"))]}
-    if deed == "heard":
+    if action == "heard":
         return {"texts": heard(order["has"], seconds)}
-    if deed == "gone":
+    if action == "gone":
         wait(pid, wanted, seconds, gone=True)
         return {}
     node = wait(pid, wanted, seconds)
-    if deed == "find":
+    if action == "find":
         return {"node": described(node)}
-    if deed == "press":
+    if action == "press":
         end = time.monotonic() + seconds
         while not described(node)["enabled"]:
             if time.monotonic() > end:
@@ -190,15 +190,15 @@ def do(order):
             time.sleep(0.1)
             node = wait(pid, wanted, seconds)
         press(node)
-    elif deed == "select":
+    elif action == "select":
         select(node)
-    elif deed == "type":
+    elif action == "type":
         if not Atspi.EditableText.set_text_contents(node.get_editable_text_iface(), order["text"]):
             raise LookupError(f"cannot be typed into: {wanted}")
-    elif deed == "focus":
+    elif action == "focus":
         Atspi.Component.grab_focus(node.get_component_iface())
     else:
-        raise ValueError(deed)
+        raise ValueError(action)
     return {"node": described(node)}
 
 

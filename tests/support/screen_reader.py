@@ -47,17 +47,17 @@ class ScreenReader:
         self.driver.kill()
         self.driver.communicate()
 
-    def _ask(self, deed: str, seconds: float, **more: Any) -> dict[str, Any]:
+    def _ask(self, action: str, seconds: float, **more: Any) -> dict[str, Any]:
         assert self.driver.stdin is not None
         assert self.driver.stdout is not None
         print(
-            json.dumps({"do": deed, "pid": self.pid, "seconds": seconds, **more}),
+            json.dumps({"do": action, "pid": self.pid, "seconds": seconds, **more}),
             file=self.driver.stdin,
             flush=True,
         )
         answer: dict[str, Any] = json.loads(self.driver.stdout.readline())
         if not answer.pop("ok"):
-            raise NotThere(f"{answer['error']}\n{self.told() if deed != 'tree' else ''}")
+            raise NotThere(f"{answer['error']}\n{self.told() if action != 'tree' else ''}")
         return answer
 
     def find(self, *, seconds: float = 15, **wanted: str) -> dict[str, Any]:

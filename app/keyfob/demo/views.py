@@ -48,7 +48,7 @@ class Pages:
         """Add the pages to the application."""
         app.extensions["keyfob.rooms"] = self
         app.add_url_rule("/", "playground", self.playground, methods=["GET"])
-        app.add_url_rule("/playground/<deed>", "deed", self.deed, methods=["POST"])
+        app.add_url_rule("/playground/<action>", "action", self.action, methods=["POST"])
         app.add_url_rule("/authorize", "authorize", self.authorize, methods=["GET"])
         app.add_url_rule("/authorize", "decide", self.decide, methods=["POST"])
         app.add_url_rule("/device", "device", self.device, methods=["GET"])
@@ -267,11 +267,11 @@ class Pages:
             keyfob=KEYFOB.client_id,
         )
 
-    def deed(self, deed: str) -> Any:
+    def action(self, action: str) -> Any:
         """POST /playground/…: one button of the playground."""
         if refused := self._foreign():
             return refused
-        match deed:
+        match action:
             case "revoke":
                 family = self.store.families.get(request.form.get("family", ""))
                 if family is not None:

@@ -56,9 +56,9 @@ class Passphrase(QObject):
             return
         Operation(self, lambda: self._file().exists(), self._found).start()
 
-    def ask_for_new(self, title: str, text: str, deed: str) -> None:
+    def ask_for_new(self, title: str, text: str, action: str) -> None:
         """Ask for a new passphrase with these words. `opened` or `declined` follows."""
-        self._open(Question(title, text, deed, new=True))
+        self._open(Question(title, text, action, new=True))
 
     def close(self) -> None:
         """Close the dialog, if it is open."""

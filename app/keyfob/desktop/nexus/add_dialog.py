@@ -22,5 +22,5 @@ def add_dialog(theme: Theme, game: str, parent: QWidget) -> Ask:
     dialog = Ask(theme, "Add a mod", text, "", "Add", parent)
     dialog.field.setMaxLength(LONGEST)
     dialog.field.setAccessibleName("Address or number")
-    dialog.deed.setEnabled(False)
+    dialog.action.setEnabled(False)
     return dialog

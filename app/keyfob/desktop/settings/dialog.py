@@ -337,8 +337,8 @@ class AccountRow(QWidget):
         self._avatar = Avatar(theme, 30, "bg")
         self._title = Elided("", "strong")
         self._note = Elided("", "small")
-        self._deed = button("")
-        self._deed.clicked.connect(self._ask)
+        self._action = button("")
+        self._action.clicked.connect(self._ask)
         texts = QVBoxLayout()
         texts.setSpacing(0)
         texts.addWidget(self._title)
@@ -348,7 +348,7 @@ class AccountRow(QWidget):
         layout.setSpacing(theme.px(12))
         layout.addWidget(self._avatar)
         layout.addLayout(texts, 1)
-        layout.addWidget(self._deed)
+        layout.addWidget(self._action)
 
     def show_account(self, row: Row) -> None:
         """Show the account and the buttons that fit its status."""
@@ -361,12 +361,12 @@ class AccountRow(QWidget):
         self._title.show_text(row.title)
         self._note.show_text(f"{row.subtitle} · {row.side}")
         words = "Reconnect" if off or needs else "Disconnect"
-        self._deed.setText(words)
-        self._deed.setAccessibleName(f"{words} {row.id}")
+        self._action.setText(words)
+        self._action.setAccessibleName(f"{words} {row.id}")
 
     def _ask(self) -> None:
         if self._row is not None:
-            self.asked.emit(self._deed.text().lower(), self._row.key)
+            self.asked.emit(self._action.text().lower(), self._row.key)
 
 
 def _grid(theme: Theme, inner: QVBoxLayout) -> QGridLayout:

@@ -101,13 +101,13 @@ class _Row(QWidget):
         texts.setSpacing(0)
         texts.addWidget(title)
         texts.addWidget(note)
-        self.deed = button("Forget…", name=f"Forget {name} {permission.account_id}")
-        self.deed.clicked.connect(self._press)
+        self.action = button("Forget…", name=f"Forget {name} {permission.account_id}")
+        self.action.clicked.connect(self._press)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(theme.margins(0, 4, 0, 4))
         layout.setSpacing(theme.px(12))
         layout.addLayout(texts, 1)
-        layout.addWidget(self.deed)
+        layout.addWidget(self.action)
 
     def _press(self) -> None:
         self.revoked.emit(self._permission)

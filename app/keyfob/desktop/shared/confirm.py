@@ -20,25 +20,25 @@ class Confirm(ModalDialog):
         theme: Theme,
         title: str,
         text: str,
-        deed: str,
+        action: str,
         parent: QWidget | None = None,
         *,
         kind: str = "dangerFull",
     ) -> None:
-        """`kind`: of the button `deed`."""
-        super().__init__(deed, title, parent)
+        """`kind`: of the button `action`."""
+        super().__init__(action, title, parent)
         heading = label(title, "dialogTitle", wrap=True)
         words = label(text, "secondary", wrap=True)
         self.cancel = button("Cancel")
         self.cancel.setDefault(True)
-        self.deed = button(deed, kind)
+        self.action = button(action, kind)
         self.cancel.clicked.connect(self.reject)
-        self.deed.clicked.connect(self._confirm)
+        self.action.clicked.connect(self._confirm)
         row = QHBoxLayout()
         row.setSpacing(theme.px(9))
         row.addStretch(1)
         row.addWidget(self.cancel)
-        row.addWidget(self.deed)
+        row.addWidget(self.action)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(theme.margins(26, 22, 26, 20))
         layout.setSpacing(theme.px(8))
@@ -62,18 +62,18 @@ class Ask(ModalDialog):
     answered = Signal(str)
 
     def __init__(
-        self, theme: Theme, title: str, text: str, value: str, deed: str, parent: QWidget | None = None
+        self, theme: Theme, title: str, text: str, value: str, action: str, parent: QWidget | None = None
     ) -> None:
-        super().__init__(deed, title, parent)
+        super().__init__(action, title, parent)
         self.field = QLineEdit(value)
         self.field.setAccessibleName(title)
         self.field.setMaxLength(64)
         self.field.selectAll()
         self.cancel = button("Cancel")
-        self.deed = button(deed, "primary")
-        self.deed.setDefault(True)
+        self.action = button(action, "primary")
+        self.action.setDefault(True)
         self.cancel.clicked.connect(self.reject)
-        self.deed.clicked.connect(self._answer)
+        self.action.clicked.connect(self._answer)
         self.field.textChanged.connect(self._changed)
         self.problem = label("", "problem", wrap=True)
         self.problem.hide()
@@ -81,7 +81,7 @@ class Ask(ModalDialog):
         row.setSpacing(theme.px(9))
         row.addStretch(1)
         row.addWidget(self.cancel)
-        row.addWidget(self.deed)
+        row.addWidget(self.action)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(theme.margins(26, 22, 26, 20))
         layout.setSpacing(theme.px(8))
@@ -98,12 +98,12 @@ class Ask(ModalDialog):
     def complain(self, text: str) -> None:
         """The answer was not taken: say why, under the field."""
         self._mark(text)
-        self.deed.setEnabled(True)
+        self.action.setEnabled(True)
         self.field.setFocus()
         self.field.selectAll()
 
     def _changed(self, text: str) -> None:
-        self.deed.setEnabled(bool(text.strip()))
+        self.action.setEnabled(bool(text.strip()))
         self._mark("")
 
     def _mark(self, problem: str) -> None:
@@ -116,5 +116,5 @@ class Ask(ModalDialog):
         self.fit_height()
 
     def _answer(self) -> None:
-        self.deed.setEnabled(False)  # until `accept` or `complain`
+        self.action.setEnabled(False)  # until `accept` or `complain`
         self.answered.emit(self.field.text().strip())

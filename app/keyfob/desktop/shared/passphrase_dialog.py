@@ -34,7 +34,7 @@ class Question:
 
     title: str
     text: str
-    deed: str
+    action: str
     new: bool = False
 
 
@@ -46,8 +46,8 @@ class PassphraseDialog(ModalDialog):
     entered = Signal(object)  # Secret
 
     def __init__(self, theme: Theme, question: Question, parent: QWidget | None = None) -> None:
-        super().__init__(question.deed, question.title, parent)
-        self._deed_words = question.deed
+        super().__init__(question.action, question.title, parent)
+        self._action_words = question.action
         self.field = _field("Passphrase")
         self.again = _field("Passphrase again")
         self.show_button = button(SHOW, "link")
@@ -55,12 +55,12 @@ class PassphraseDialog(ModalDialog):
         self.problem = label("", "problem", wrap=True)
         self.problem.hide()
         self.cancel = button("Cancel")
-        self.deed = button(question.deed, "primary")
-        self.deed.setDefault(True)
-        self.deed.setEnabled(False)
+        self.action = button(question.action, "primary")
+        self.action.setDefault(True)
+        self.action.setEnabled(False)
         self._fields = (self.field, self.again) if question.new else (self.field,)
         self.cancel.clicked.connect(self.reject)
-        self.deed.clicked.connect(self._enter)
+        self.action.clicked.connect(self._enter)
         self.show_button.clicked.connect(self._show)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(theme.margins(26, 22, 26, 20))
@@ -83,7 +83,7 @@ class PassphraseDialog(ModalDialog):
         row.setSpacing(theme.px(9))
         row.addStretch(1)
         row.addWidget(self.cancel)
-        row.addWidget(self.deed)
+        row.addWidget(self.action)
         layout.addLayout(row)
         self.setFixedWidth(theme.px(460))
         self.field.setFocus()
@@ -110,13 +110,13 @@ class PassphraseDialog(ModalDialog):
         self.entered.emit(Secret(self.field.text()))
 
     def _wait(self, busy: bool) -> None:
-        self.deed.setText("One moment…" if busy else self._deed_words)
-        self.deed.setEnabled(not busy)
+        self.action.setText("One moment…" if busy else self._action_words)
+        self.action.setEnabled(not busy)
         for each in self._fields:
             each.setReadOnly(busy)
 
     def _changed(self) -> None:
-        self.deed.setEnabled(all(each.text() for each in self._fields))
+        self.action.setEnabled(all(each.text() for each in self._fields))
         self._mark("")
 
     def _show(self) -> None:

@@ -109,12 +109,12 @@ class UpdateDialog(ModalDialog):
         self.later.clicked.connect(self.reject)
         self.cancel = button("Cancel")
         self.cancel.clicked.connect(self.cancel_asked)
-        self.deed = button("Update", "primary")
-        self.deed.clicked.connect(self._press)
+        self.action = button("Update", "primary")
+        self.action.clicked.connect(self._press)
         row = QHBoxLayout()
         row.setSpacing(px(9))
         row.addStretch(1)
-        for each in (self.later, self.cancel, self.deed):
+        for each in (self.later, self.cancel, self.action):
             row.addWidget(each)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(theme.margins(26, 22, 26, 20))
@@ -125,7 +125,7 @@ class UpdateDialog(ModalDialog):
         layout.addLayout(row)
         self.setFixedWidth(px(560))
         self.show_view(shown)
-        (self.deed if installs else self.later).setFocus()
+        (self.action if installs else self.later).setFocus()
 
     def show_view(self, shown: UpdateView) -> None:
         """Show how it stands now."""
@@ -147,15 +147,17 @@ class UpdateDialog(ModalDialog):
         self._going.setVisible(busy)
         self.problem.setText(shown.problem)
         self.problem.setVisible(bool(shown.problem))
-        self.deed.setText("Restart and update" if shown.ready else "Try again" if shown.problem else "Update")
-        self.deed.setAccessibleName(self.deed.text())
-        self.deed.setVisible(not busy and (self._installs or shown.ready))
+        self.action.setText(
+            "Restart and update" if shown.ready else "Try again" if shown.problem else "Update"
+        )
+        self.action.setAccessibleName(self.action.text())
+        self.action.setVisible(not busy and (self._installs or shown.ready))
         self.later.setText("Close" if not self._installs and not shown.ready else "Later")
         self.later.setVisible(not busy)
         self.cancel.setVisible(busy)
         self.cancel.setEnabled(not shown.stopping)
         if before is not None and (before.bar is None) is busy:
-            (self.cancel if busy else self.deed).setFocus()
+            (self.cancel if busy else self.action).setFocus()
         if before is None or _shape(before) != _shape(shown):
             self.fit_height()
 

@@ -73,9 +73,9 @@ class AccountActions(QObject):
                 presenter.act(action, key)
 
     def _confirm(
-        self, words: tuple[str, str], deed: str, do: Callable[[], None], above: QWidget | None
+        self, words: tuple[str, str], action: str, do: Callable[[], None], above: QWidget | None
     ) -> None:
-        dialog = Confirm(self._theme, *words, deed, above or self._window)
+        dialog = Confirm(self._theme, *words, action, above or self._window)
         dialog.confirmed.connect(do)
         dialog.open()
 
