@@ -24,6 +24,7 @@ REMEDIES: Remedies = {
     "account_empty": "To list your accounts, run `keyfob accounts`.",
     "account_ambiguous": "Use an account's full id.",
     "label_taken": "Choose another label.",
+    "program_taken": "Choose another name.",
     "label_wrong": "Use a-z, 0-9, '.', '_', '@' and '-'[, for example {example}].",
     "not_renewable": "Sign in again when the token expires. Until then, you can use it.",
     "not_testable": "Use it with one of your tools to see whether it works.",
@@ -180,6 +181,9 @@ REMEDIES: Remedies = {
     "scope_refused": "Correct the scopes in the preset.",
     "pkce_unsupported": "Ask the provider to support PKCE with S256.",
     "fixed_port_taken": "Close the program that uses the port, then try again.",
+    "gateway_port_taken": "Close the program that uses the port, or use another port: `keyfob settings set "
+    "gateway_port 2027`.",
+    "gateway_not_installed": "Run `pip install 'keyfob[gateway]'`.",
     "client_key_missing": "To create one, run `keyfob jwk generate[ --provider {provider}]`.",
     "options_faulty": "Correct the options and try again.",
     "id_token_missing": "If the provider supports OpenID Connect, run `keyfob reconnect[ {account}] --scope "

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from keyfob.cli.gateway_database import database, packages
+from keyfob.cli.gateway_database import database
+from keyfob.gateway.packages import check_packages
 
 if TYPE_CHECKING:
     from keyfob.cli.server import RemoteServer
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 def carry_out(session: Session, server: RemoteServer | None, operation: str, **values: Any) -> dict[str, Any]:  # noqa: ANN401  (each operation checks its own)
     """The operation's answer. Values that are None are left out. Blocks. Raises a KeyfobError."""
-    packages()
+    check_packages()
     from keyfob.gateway.admin.operation import Admin, Ask
     from keyfob.gateway.admin.operations import BY_NAME
 

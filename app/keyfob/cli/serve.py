@@ -6,16 +6,19 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from keyfob.cli.gateway_database import database_url, packages
+from keyfob.cli.gateway_database import VARIABLE as DATABASE
+from keyfob.cli.gateway_database import database_url
 from keyfob.cli.options import pass_session
 from keyfob.cli.session import Session
-from keyfob.core.errors import SettingWrong, Usage
+from keyfob.core.errors import SettingWrong, Transient, Usage
 from keyfob.core.hosts import is_loopback
+from keyfob.gateway.packages import check_packages
 
 if TYPE_CHECKING:
     from aiohttp.web import Application
@@ -31,7 +34,11 @@ TYPES = ("database", "static", "local", "oidc", "multi-oidc")
 
 @click.command(short_help="Let programs call your accounts' APIs without their tokens.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Listen at this address.")
-@click.option("--port", type=click.IntRange(0, 65535), default=2026, show_default=True)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="Listen on this port. Default: the setting gateway_port, 2026.",
+)
 @click.option("--api-key-stdin", is_flag=True, help="Read one key for all callers from stdin.")
 @click.option(
     "--api-key",
@@ -65,7 +72,7 @@ TYPES = ("database", "static", "local", "oidc", "multi-oidc")
 def serve(
     session: Session,
     host: str,
-    port: int,
+    port: int | None,
     api_key_stdin: bool,
     api_key: str | None,
     auth_type: str | None,
@@ -90,10 +97,11 @@ def serve(
       keyfob serve --public-url https://app.example.org --sign-in sign-in.yaml
       curl -H "Authorization: Bearer $KEY" http://127.0.0.1:2026/github/you/user
     """
-    packages()
+    check_packages()
     from keyfob.gateway.admin.server import PREFIX, Administration
     from keyfob.gateway.auth.tables import close_database, open_database
     from keyfob.gateway.engine_secret import FILE, EngineSecret
+    from keyfob.gateway.own_gateway import serving
     from keyfob.gateway.proxy.own import OwnAddress
     from keyfob.gateway.proxy.serving import serve as run
 
@@ -112,18 +120,24 @@ def serve(
         engine = session.engine
         secret = EngineSecret(engine_secret or engine.home.data / FILE)
         administration = Administration(sessions, lambda tenant: engine if tenant is None else None)
-        serving = run(
-            engine.signer,
-            provider,
-            sessions,
-            secret=secret,
-            host=host,
-            port=port,
-            say=session.exactly,
-            more=(OwnAddress(PREFIX, administration.handle),),
-            also=_routes(session, web) if web is not None else _no_routes,
-        )
-        asyncio.run(serving)
+        port = engine.settings.load().gateway_port if port is None else port
+        with ExitStack() as held:
+            if port and key is None and not auth_type and not os.environ.get(DATABASE):
+                # The app's window then says who serves its grants. Two servers at once do no harm.
+                with suppress(Transient):
+                    held.enter_context(serving(engine.locks, port))
+            server = run(
+                engine.signer,
+                provider,
+                sessions,
+                secret=secret,
+                host=host,
+                port=port,
+                say=session.exactly,
+                more=(OwnAddress(PREFIX, administration.handle),),
+                also=_routes(session, web) if web is not None else _no_routes,
+            )
+            asyncio.run(server)
     finally:
         close_database(sessions)
         if web is not None:

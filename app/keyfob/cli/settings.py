@@ -52,6 +52,10 @@ SETTINGS = {
         "Look for newer versions of Keyfob and of your tools, at most once a day, while the app runs.",
         tuple(SWITCH),
     ),
+    "gateway": Setting(
+        "Let programs use your accounts through the gateway while the app runs.", tuple(SWITCH), NEXT_APP
+    ),
+    "gateway_port": Setting("The gateway's port, 1024 to 65535.", (), NEXT_APP),
 }
 
 

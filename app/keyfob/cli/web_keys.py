@@ -5,10 +5,11 @@ from __future__ import annotations
 import click
 
 from keyfob.cli import words
-from keyfob.cli.gateway_database import database_url, packages
+from keyfob.cli.gateway_database import database_url
 from keyfob.cli.options import json_option, pass_session
 from keyfob.cli.session import Session
 from keyfob.core.words import MADE_ALGORITHMS, MadeAlgorithm
+from keyfob.gateway.packages import check_packages
 
 WEB = "@web"  # in place of a provider's id
 
@@ -100,7 +101,7 @@ def retire(session: Session, kid: str, force: bool) -> None:
 
 
 def _bound() -> dict[str, int]:
-    packages()
+    check_packages()
     from keyfob.gateway.web.bound import bound_sessions
 
     return bound_sessions(database_url())

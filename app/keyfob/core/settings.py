@@ -17,6 +17,7 @@ _SWITCHES = (
     "named_app_consent",
     "first_start_done",
     "updates",
+    "gateway",
 )
 
 
@@ -33,6 +34,8 @@ class Settings:
     vault: VaultChoice = "keychain"  # chosen on purpose; never changed by a failure
     first_start_done: bool = False
     updates: bool = True  # looked for at most once a day: of copies that update themselves, and of tools
+    gateway: bool = False  # whether the app serves programs on this computer
+    gateway_port: int = 2026
 
     @property
     def margin(self) -> timedelta:
@@ -56,9 +59,10 @@ class Settings:
             raise _wrong("theme", f"must be one of {', '.join(THEMES)}")
         if self.vault not in VAULTS:
             raise _wrong("vault", f"must be one of {', '.join(VAULTS)}")
-        port = self.callback_port
-        if isinstance(port, bool) or not isinstance(port, int) or not 1024 <= port <= 65535:
-            raise _wrong("callback_port", "must be a whole number from 1024 to 65535")
+        for name in ("callback_port", "gateway_port"):
+            port = getattr(self, name)
+            if isinstance(port, bool) or not isinstance(port, int) or not 1024 <= port <= 65535:
+                raise _wrong(name, "must be a whole number from 1024 to 65535")
         margin = self.renewal_margin
         if isinstance(margin, bool) or not isinstance(margin, int) or not 30 <= margin <= 86_400:
             raise _wrong("renewal_margin", "must be a whole number of seconds from 30 to 86400")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from keyfob.core.errors import NotFound, Usage
@@ -19,6 +19,7 @@ from keyfob.gateway.auth.trail import record
 from keyfob.gateway.grants import Grant
 
 ID_BYTES = 6
+HOURS = 24  # that `uses` tells apart
 
 
 def create_grant(
@@ -116,24 +117,40 @@ def grant_of(row: GrantRow) -> Grant:
 
 @dataclass(frozen=True)
 class Uses:
-    """How a grant was used in the last 24 hours."""
+    """When a grant was last used, and how often in each of the last 24 hours, of which the last is this one."""
 
     last_at: datetime | None = None
-    allowed: int = 0
-    refused: int = 0
+    by_hour: tuple[int, ...] = (0,) * HOURS
+    refused_by_hour: tuple[int, ...] = (0,) * HOURS
+
+    @property
+    def allowed(self) -> int:
+        """Requests in these hours."""
+        return sum(self.by_hour)
+
+    @property
+    def refused(self) -> int:
+        """Requests in these hours that the grant does not cover."""
+        return sum(self.refused_by_hour)
 
 
 def uses(session: Session, now: datetime) -> dict[str, Uses]:
     """By grant."""
-    found: dict[str, Uses] = {}
-    for row in session.scalars(select(GrantUse)):
-        before = found.get(row.grant_id, Uses())
-        last = max(before.last_at or row.last_at, row.last_at)
-        recent = row.hour > now - timedelta(hours=24)
-        found[row.grant_id] = Uses(
-            last, before.allowed + recent * row.allowed, before.refused + recent * row.refused
-        )
-    return found
+    last = select(GrantUse.grant_id, func.max(GrantUse.last_at)).group_by(GrantUse.grant_id)
+    lasts: dict[str, datetime] = {row[0]: row[1] for row in session.execute(last)}
+    first = _hour_of(now) - timedelta(hours=HOURS - 1)
+    allowed = {grant_id: [0] * HOURS for grant_id in lasts}
+    refused = {grant_id: [0] * HOURS for grant_id in lasts}
+    for row in session.scalars(select(GrantUse).where(GrantUse.hour >= first)):
+        number = int((row.hour - first) / timedelta(hours=1))
+        if number < HOURS:  # the clock may have been put back
+            allowed[row.grant_id][number] += row.allowed
+            refused[row.grant_id][number] += row.refused
+    return {one: Uses(at, tuple(allowed[one]), tuple(refused[one])) for one, at in lasts.items()}
+
+
+def _hour_of(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
 def grant_json(grant: Grant, used: Uses, now: datetime) -> dict[str, Any]:
@@ -170,7 +187,7 @@ class UseCounter:
 
     def count(self, grant_id: str, *, allowed: bool) -> None:
         """One request."""
-        hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+        hour = _hour_of(datetime.now(UTC))
         with self._lock:
             self._waiting.setdefault((grant_id, hour), [0, 0])[0 if allowed else 1] += 1
             if allowed:
@@ -179,7 +196,7 @@ class UseCounter:
 
     def in_this_hour(self, grant_id: str) -> int:
         """How many requests this process let through in this hour."""
-        hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+        hour = _hour_of(datetime.now(UTC))
         at, number = self._this_hour.get(grant_id, (hour, 0))
         return number if at == hour else 0
 

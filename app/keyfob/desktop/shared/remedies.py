@@ -24,6 +24,7 @@ REMEDIES: Remedies = {
     "account_empty": "Choose an account.",
     "account_ambiguous": "Choose one of the accounts.",
     "label_taken": "Choose another label.",
+    "program_taken": "Choose another name.",
     "label_wrong": "Use a-z, 0-9, '.', '_', '@' and '-'[, for example {example}].",
     "not_renewable": "Sign in again when the token expires. Until then, you can use it.",
     "not_testable": "Use it with one of your tools to see whether it works.",
@@ -163,6 +164,8 @@ REMEDIES: Remedies = {
     "scope_refused": "Correct the scopes in the preset.",
     "pkce_unsupported": "Ask the provider to support PKCE with S256.",
     "fixed_port_taken": "Close the program that uses the port, then try again.",
+    "gateway_port_taken": "Close the program that uses the port, or choose another port.",
+    "gateway_not_installed": "Install it with pip install 'keyfob[gateway]', then start Keyfob again.",
     "client_key_missing": "Create a key. The private half stays in your keychain, and the provider gets "
     "the public half.",
     "options_faulty": "Correct what you entered and try again.",

@@ -109,7 +109,7 @@ class Gateway:
                 await self._writing
         await self._upstream.close()
         self._credentials.close()
-        await asyncio.to_thread(self._write)
+        await asyncio.to_thread(self.write_uses)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One request."""
@@ -151,9 +151,10 @@ class Gateway:
     async def _write_again_and_again(self) -> None:
         while True:
             await asyncio.sleep(WRITE_EVERY)
-            await asyncio.to_thread(self._write)
+            await asyncio.to_thread(self.write_uses)
 
-    def _write(self) -> None:
+    def write_uses(self) -> None:
+        """Puts what was counted into the database. Blocks; thread-safe."""
         if self._uses is None:
             return
         try:

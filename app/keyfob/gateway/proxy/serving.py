@@ -1,12 +1,13 @@
-"""Runs the gateway's server until it is asked to end."""
+"""Runs the gateway's server: in the foreground by `serve`, or within another program by `listening`."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from keyfob.gateway.proxy.own import OwnAddress
     from keyfob.service.accounts.signer import Signer
 
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 FINISH_WITHIN = 30.0  # seconds that open streams get at the end
 
 
@@ -52,18 +54,38 @@ async def serve(
 ) -> None:
     """Serves until SIGTERM, SIGINT or SIGHUP. `secret` is an engine's, for `/decide`, and `more` as in
     `Gateway`. `also` adds addresses with rules of their own. `say` gets the one line that says where. Raises
-    SettingWrong `port_taken`.
+    SettingWrong `gateway_port_taken`.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in ("SIGTERM", "SIGINT", "SIGHUP"):
         with suppress(NotImplementedError, AttributeError):
             loop.add_signal_handler(getattr(signal, name), stop.set)
-    names = _names(host)
-    hosts: set[str] = set()
-    gateway = Gateway(signer, provider, sessions, hosts if names else None, secret, more)
+    hosts = hosts_of(host)
+    gateway = Gateway(signer, provider, sessions, hosts, secret, more)
     application = gateway.app()
     also(application)
+    try:
+        async with listening(gateway, application, hosts, host, port) as address:
+            say(f"Listening on {address}")
+            await stop.wait()
+    finally:
+        await asyncio.to_thread(provider.close)
+
+
+@asynccontextmanager
+async def listening(
+    gateway: Gateway,
+    application: web.Application,
+    hosts: set[str] | None,
+    host: str,
+    port: int,
+    finish_within: float = FINISH_WITHIN,
+) -> AsyncIterator[str]:
+    """The gateway's address while it serves. `hosts`: what the gateway was made with, from `hosts_of`; the
+    names of the address are added. At the end, open streams get `finish_within` seconds. Raises SettingWrong
+    `gateway_port_taken`.
+    """
     runner = web.AppRunner(
         application,
         handle_signals=False,
@@ -71,7 +93,7 @@ async def serve(
         access_log_class=AccessLog,
         access_log=logging.getLogger("keyfob.gateway.access"),
         auto_decompress=False,
-        shutdown_timeout=FINISH_WITHIN,
+        shutdown_timeout=finish_within,
     )
     await runner.setup()
     try:
@@ -79,18 +101,19 @@ async def serve(
         try:
             await site.start()
         except OSError as error:
-            raise SettingWrong(f"Port {port} cannot be used: {error.strerror}", code="port_taken") from None
+            reason = os.strerror(error.errno or 0)
+            raise SettingWrong(f"Port {port} cannot be used: {reason}", code="gateway_port_taken") from None
         taken = runner.addresses[0][1]
-        hosts.update(f"{name}:{taken}" for name in names)
-        shown = f"[{host}]" if ":" in host else host
-        say(f"Listening on http://{shown}:{taken}")
-        await stop.wait()
+        if hosts is not None:
+            hosts.update(f"{name}:{taken}" for name in LOOPBACK)
+        yield f"http://{f'[{host}]' if ':' in host else host}:{taken}"
         gateway.stopping = True
     finally:
         await runner.cleanup()
-        await asyncio.to_thread(provider.close)
 
 
-def _names(host: str) -> list[str]:
-    """What `Host` may be: on loopback alone, where a page in a browser could come under another name."""
-    return ["127.0.0.1", "localhost", "[::1]"] if is_loopback(host) else []
+def hosts_of(host: str) -> set[str] | None:
+    """What `Host` may be: on loopback alone, where a page in a browser could come under another name. Empty
+    until `listening` knows the port; None for any.
+    """
+    return set() if is_loopback(host) else None
