@@ -59,6 +59,8 @@ renewal_margin     600       How long before its end a token is renewed, in seco
 vault              keychain  Where tokens are kept: keychain, sealed (an encrypted file) or pass (the password store).
 named_app_consent  false     Ask before a program gets an account's token.
 updates            true      Look for newer versions of Keyfob and of your tools, at most once a day, while the app runs.
+gateway            false     Let programs use your accounts through the gateway while the app runs.
+gateway_port       2026      The gateway's port, 1024 to 65535.
 """  # noqa: E501 - as it is printed
     for argv in ((), ("list",)):
         ran = call(engine, *argv)
@@ -77,6 +79,8 @@ def test_json_keeps_the_types(engine: Engine) -> None:
             "vault": "keychain",
             "named_app_consent": False,
             "updates": True,
+            "gateway": False,
+            "gateway_port": 2026,
         }
     }
     for argv in (("--json",), ("list", "--json"), ("--json", "list")):

@@ -117,7 +117,7 @@ def grant_of(row: GrantRow) -> Grant:
 
 @dataclass(frozen=True)
 class Uses:
-    """When a grant was last used, and how often in each of the last 24 hours, of which the last is this one."""
+    """When a grant was last used, and how often in each of the last 24 hours. The last one is this hour."""
 
     last_at: datetime | None = None
     by_hour: tuple[int, ...] = (0,) * HOURS

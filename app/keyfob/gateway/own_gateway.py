@@ -107,8 +107,8 @@ class OwnGateway:
         from keyfob.gateway.auth import create_auth_provider
         from keyfob.gateway.auth.tables import close_database, open_database
         from keyfob.gateway.engine_secret import FILE, EngineSecret
-        from keyfob.gateway.proxy.serving import hosts_of, listening
         from keyfob.gateway.proxy.server import Gateway
+        from keyfob.gateway.proxy.serving import hosts_of, listening
 
         with self._guard:
             if self._stopped:

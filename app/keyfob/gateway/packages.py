@@ -1,4 +1,4 @@
-"""Whether the gateway's packages are installed, and where the person's own database is. Imports none of them."""
+"""Whether the gateway's packages are installed, and where the person's own database is. Imports no package."""
 
 from __future__ import annotations
 

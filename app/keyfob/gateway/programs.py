@@ -123,5 +123,3 @@ def check_name(name: str, active: Iterable[Grant]) -> None:
         raise Usage(f"The name has more than {NAME_MOST} characters")
     if any(one.name.casefold() == name.casefold() for one in active):
         raise Usage(f"{name} has access already", code="program_taken")
-
-

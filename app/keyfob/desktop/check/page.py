@@ -2,88 +2,42 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut
-from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
 
 from keyfob.desktop.check.hop_row import HopRow
 from keyfob.desktop.check.models import Check, Group
 from keyfob.desktop.shared.copy_button import CopyButton
+from keyfob.desktop.shared.page import Page
 from keyfob.desktop.shared.theme import Theme
-from keyfob.desktop.shared.widgets import IconButton, Scroller, card, label
+from keyfob.desktop.shared.widgets import IconButton, card, label
 
-WIDEST = 880  # designed pixels of the content
 NARROW = 600  # designed pixels below which a name stands above what was found, and buttons below the title
 NOTE = "The report contains no tokens, keys, names, or paths."
 
 
-class CheckPage(QWidget):
+class CheckPage(Page):
     """Shows a `Check`. `asked` has the `Action` of a row's button, `again_asked` that of the head."""
 
     asked = Signal(object)
     again_asked = Signal()
-    back_asked = Signal()
 
     def __init__(self, theme: Theme) -> None:
-        super().__init__()
-        px = theme.px
-        self.setObjectName("detail")
-        self._theme = theme
+        super().__init__(theme, "Check everything", 16)
         self._check = Check("")
         self._leads = True
         self._cards: list[GroupCard] = []
-        self.title = label("Check everything", "title")
-        self.summary = label("", "secondary", wrap=True)
         self.copy = CopyButton(theme, "Copy report", "Copy report")
-        self.back = IconButton(theme, "chevron-left", "Back", "quiet")
-        self.back.clicked.connect(self.back_asked)
-        self.back.hide()
-        leaving = QShortcut(QKeySequence("Escape"), self)
-        leaving.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-        leaving.activated.connect(self.back_asked)
         self.again = IconButton(theme, "renew", "Check again", "", "Check again")
         self.again.clicked.connect(self.again_asked)
-        names = QVBoxLayout()
-        names.setSpacing(px(3))
-        names.addWidget(self.title)
-        names.addWidget(self.summary)
-        buttons = QHBoxLayout()
-        buttons.setSpacing(px(9))
-        buttons.addWidget(self.copy)
-        buttons.addWidget(self.again)
-        buttons.addStretch(1)
-        self._head = QBoxLayout(QBoxLayout.Direction.LeftToRight)
-        self._head.setSpacing(px(12))
-        titled = QHBoxLayout()
-        titled.setSpacing(px(8))
-        titled.addWidget(self.back, 0, Qt.AlignmentFlag.AlignTop)
-        titled.addLayout(names, 1)
-        self._head.addLayout(titled, 1)
-        self._head.addLayout(buttons)
-        self._column = QWidget()
-        self._column.setMaximumWidth(px(WIDEST))
-        self._column.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        self._inner = QVBoxLayout(self._column)
-        self._inner.setContentsMargins(0, 0, 0, 0)
-        self._inner.setSpacing(px(16))
-        self._inner.addLayout(self._head)
+        self.add_button(self.copy)
+        self.add_button(self.again)
         self._groups = QVBoxLayout()
-        self._groups.setSpacing(px(16))
-        self._inner.addLayout(self._groups)
-        self._inner.addWidget(label(NOTE, "hint", wrap=True))
-        self._inner.addStretch(1)
-        body = QWidget()
-        middle = QHBoxLayout(body)
-        middle.setContentsMargins(px(30), px(24), px(30), px(24))
-        middle.setSpacing(0)
-        middle.addStretch(1)
-        middle.addWidget(self._column, 1000)
-        middle.addStretch(1)
-        self._scroll = Scroller()
-        self._scroll.hold(body)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._scroll)
+        self._groups.setSpacing(theme.px(16))
+        self.inner.addLayout(self._groups)
+        self.inner.addWidget(label(NOTE, "hint", wrap=True))
+        self.inner.addStretch(1)
         self.copy.setEnabled(False)
 
     def show_check(self, check: Check, report: str) -> None:
@@ -106,8 +60,8 @@ class CheckPage(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """One column if there is not room for two."""
         super().resizeEvent(event)
-        narrow, direction = self._narrow(), QBoxLayout.Direction
-        self._head.setDirection(direction.TopToBottom if narrow else direction.LeftToRight)
+        narrow = self._narrow()
+        self.stack_head(narrow)
         for each in self._cards:
             each.stack(narrow)
 

@@ -3,90 +3,42 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut
-from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
+from keyfob.desktop.shared.page import Page
 from keyfob.desktop.shared.theme import Theme
-from keyfob.desktop.shared.widgets import IconButton, Scroller, Switch, card, label, rule
+from keyfob.desktop.shared.widgets import IconButton, Switch, card, label, rule
 from keyfob.desktop.updates.models import ToolRow, ToolsPage
 from keyfob.desktop.updates.own_card import OwnCard
 from keyfob.desktop.updates.tool_row import COLUMN, ToolRowView
 
-WIDEST = 880  # designed pixels of the content
 NARROW = 640  # designed pixels below which versions stand under the names
 CHECKED = "Keyfob checks each download’s checksum."
 NONE_INSTALLED = "None of the tools that Keyfob knows is installed on this computer."
 SWITCH_NOTE = "Once a day, Keyfob asks for newer versions. It installs nothing until you say so."
 
 
-class UpdatesPage(QWidget):
+class UpdatesPage(Page):
     """Shows a `ToolsPage`. `pressed`: a tool's id and the action of its button."""
 
     pressed = Signal(str, str)
     check_asked = Signal()
     switched = Signal(bool)
-    back_asked = Signal()
 
     def __init__(self, theme: Theme) -> None:
-        super().__init__()
-        px = theme.px
-        self.setObjectName("detail")
-        self._theme = theme
+        super().__init__(theme, "Tools and updates", 14)
         self._rows: list[ToolRowView] = []
         self._rules: list[QFrame] = []
-        self.back = IconButton(theme, "chevron-left", "Back", "quiet")
-        self.back.clicked.connect(self.back_asked)
-        self.back.hide()
-        leaving = QShortcut(QKeySequence("Escape"), self)
-        leaving.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-        leaving.activated.connect(self.back_asked)
-        self.summary = label("", "secondary", wrap=True)
         self.check_button = IconButton(theme, "renew", "Check now", "", "Check now")
         self.check_button.clicked.connect(self.check_asked)
-        self._column = QWidget()
-        self._column.setMaximumWidth(px(WIDEST))
-        self._column.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        self._inner = QVBoxLayout(self._column)
-        self._inner.setContentsMargins(0, 0, 0, 0)
-        self._inner.setSpacing(px(14))
-        self._inner.addLayout(self._build_head())
+        self.add_button(self.check_button)
         self.own = OwnCard(theme)
         self.own.hide()  # until it is known how this copy stands
-        self._inner.addWidget(self.own)
-        self._inner.addLayout(self._build_table())
-        self._inner.addLayout(self._build_switch())
-        self._inner.addStretch(1)
-        body = QWidget()
-        middle = QHBoxLayout(body)
-        middle.setContentsMargins(px(30), px(24), px(30), px(24))
-        middle.setSpacing(0)
-        middle.addStretch(1)
-        middle.addWidget(self._column, 1000)
-        middle.addStretch(1)
-        self._scroll = Scroller()
-        self._scroll.hold(body)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._scroll)
-
-    def _build_head(self) -> QBoxLayout:
-        px = self._theme.px
-        names = QVBoxLayout()
-        names.setSpacing(px(3))
-        names.addWidget(label("Tools and updates", "title"))
-        names.addWidget(self.summary)
-        titled = QHBoxLayout()
-        titled.setSpacing(px(8))
-        titled.addWidget(self.back, 0, Qt.AlignmentFlag.AlignTop)
-        titled.addLayout(names, 1)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.check_button)
-        buttons.addStretch(1)
-        self._head = QBoxLayout(QBoxLayout.Direction.LeftToRight)
-        self._head.setSpacing(px(12))
-        self._head.addLayout(titled, 1)
-        self._head.addLayout(buttons)
-        return self._head
+        self.inner.addWidget(self.own)
+        self.inner.addLayout(self._build_table())
+        self.inner.addLayout(self._build_switch())
+        self.inner.addStretch(1)
 
     def _build_table(self) -> QVBoxLayout:
         px = self._theme.px
@@ -189,8 +141,8 @@ class UpdatesPage(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Stack what has no room side by side."""
         super().resizeEvent(event)
-        narrow, direction = self._is_narrow(), QBoxLayout.Direction
-        self._head.setDirection(direction.TopToBottom if narrow else direction.LeftToRight)
+        narrow = self._is_narrow()
+        self.stack_head(narrow)
         self._headings.setVisible(bool(self._rows) and not narrow)
         self.own.stack(narrow)
         for each in self._rows:
