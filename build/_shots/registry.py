@@ -21,15 +21,20 @@ if TYPE_CHECKING:
 Make = Callable[["Stage"], "QWidget"]
 MODULES = (
     "window", "frame", "account", "check", "updates", "own_update", "many", "empty", "connect", "gallery",
-    "imports", "settings", "dialogs", "nexus", "tray", "large", "least", "focus",
+    "imports", "settings", "dialogs", "nexus", "programs", "tray", "large", "least", "focus",
 )  # fmt: skip
 _SCENES: dict[str, Make] = {}
+_DRAWN_ONLY: set[str] = set()
 
 
-def scene(name: str) -> Callable[[Make], Make]:
+def scene(name: str, *, measured: bool = True) -> Callable[[Make], Make]:
+    """`measured`: False for a state whose layout is that of another scene."""
+
     def named(make: Make) -> Make:
         assert name not in _SCENES, f"two scenes are called {name}"
         _SCENES[name] = make
+        if not measured:
+            _DRAWN_ONLY.add(name)
         return make
 
     return named
@@ -40,3 +45,8 @@ def scenes() -> Mapping[str, Make]:
     for module in MODULES:
         import_module(f"_shots.{module}")
     return _SCENES
+
+
+def measured_scenes() -> Mapping[str, Make]:
+    """Those in which a test looks for what is cut."""
+    return {name: make for name, make in scenes().items() if name not in _DRAWN_ONLY}

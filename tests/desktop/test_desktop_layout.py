@@ -29,7 +29,7 @@ from keyfob.desktop.shared.widgets import Elided
 
 sys.path.append(str(Path(__file__).parents[2] / "build"))
 
-from _shots.registry import MODULES, scenes
+from _shots.registry import MODULES, measured_scenes
 from _shots.stage import Stage
 
 
@@ -120,12 +120,11 @@ def test_no_room_is_given_in_pixels_that_do_not_grow_with_the_font() -> None:
     assert found == []
 
 
-@pytest.mark.network  # the tools' page downloads from a server on loopback
+@pytest.mark.network  # some pages talk to a server of ours on loopback
 @pytest.mark.parametrize(("shade", "scale"), [("light", 1.0), ("light", 1.5), ("dark", 2.0)])
 @pytest.mark.parametrize(
     "module",
-    # The scenes of Nexus Mods talk to a server of ours.
-    [pytest.param(each, marks=pytest.mark.network if each == "nexus" else ()) for each in MODULES],
+    MODULES,
 )
 @pytest.mark.usefixtures("back_to_usual")
 def test_nothing_is_cut_in_any_scene(qapp: QApplication, module: str, shade: str, scale: float) -> None:
@@ -133,7 +132,8 @@ def test_nothing_is_cut_in_any_scene(qapp: QApplication, module: str, shade: str
     theme.scale = scale
     theme.apply()
     found = []
-    of_module = {name: make for name, make in scenes().items() if make.__module__ == f"_shots.{module}"}
+    here = f"_shots.{module}"
+    of_module = {name: make for name, make in measured_scenes().items() if make.__module__ == here}
     assert of_module
     for name, make in of_module.items():
         with Stage(theme) as stage:

@@ -17,7 +17,8 @@ from keyfob.core.errors import NotFound, Usage
 from keyfob.engine import Engine
 from keyfob.gateway import packages
 from keyfob.gateway.auth.tables import open_database
-from keyfob.gateway.grant_store import UseCounter, Uses, uses
+from keyfob.gateway.grant_store import UseCounter, uses
+from keyfob.gateway.grants import Uses
 from keyfob.gateway.own_gateway import OwnGateway, Standing, serving
 from keyfob.gateway.programs import Access, Programs
 from support.fake_ports import NOW

@@ -25,6 +25,7 @@ from keyfob.desktop.demo_control import DemoControl
 from keyfob.desktop.first_page import FirstPage
 from keyfob.desktop.nexus.controller import NexusMods
 from keyfob.desktop.passphrase import Passphrase
+from keyfob.desktop.programs.controller import Programs
 from keyfob.desktop.renewal_timer import RenewalTimer
 from keyfob.desktop.restoring import Restoring
 from keyfob.desktop.settings.controller import SettingsController
@@ -85,6 +86,9 @@ class RunningApp(QObject):
             shell.theme, shell.window, lambda key: engine.accounts.history(key, limit=HISTORY_MOST), clock
         )
         self.first_page = FirstPage(engine, shell.window.empty, shell.demo, shell.theme, self)
+        self.programs = Programs(
+            shell.theme, engine, shell.window, shell.settings, shell.threads.spawn, clock, self
+        )
         self.updates = ToolsAndUpdates(
             shell.theme, engine, lambda: shell.updates(engine), shell.window, shell.settings, clock, self
         )
@@ -112,6 +116,7 @@ class RunningApp(QObject):
         self.renewal_timer.tick_now()
         shell.system_events.begin()
         self.updates.begin()
+        self.programs.begin()
         if shell.demo.asked_for:
             shell.demo.start()
 
@@ -130,6 +135,7 @@ class RunningApp(QObject):
         self.history.close()
         self.check.close()
         self.updates.close()
+        self.programs.close()
         self.nexus.close()
         self._shell.notifications.close()
         self.presenter.close()
@@ -178,6 +184,7 @@ class RunningApp(QObject):
         nexus.asked.connect(self.ask)
         nexus.chosen.connect(window.close_page)
         nexus.chosen.connect(self.presenter.select)
+        self.programs.said.connect(self._say)
 
     def _wire_check(self) -> None:
         check, window, tray = self.check, self._shell.window, self._shell.tray
@@ -279,6 +286,7 @@ class RunningApp(QObject):
         self.check.show_model(model)
         self.updates.show_model(model)
         self.nexus.show_model(model, self.presenter.views())
+        self.programs.show_model(model, self.presenter.views())
         self._shell.window.show_model(model, self.presenter.selected)
         self._shell.tray.show_model(model)
         self._shell.settings.show_model(model)

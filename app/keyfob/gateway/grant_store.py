@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,10 +15,9 @@ from keyfob.core.errors import NotFound, Usage
 from keyfob.core.times import to_rfc3339
 from keyfob.gateway.auth.tables import GrantRow, GrantUse
 from keyfob.gateway.auth.trail import record
-from keyfob.gateway.grants import Grant
+from keyfob.gateway.grants import HOURS, Grant, Uses
 
 ID_BYTES = 6
-HOURS = 24  # that `uses` tells apart
 
 
 def create_grant(
@@ -113,25 +111,6 @@ def grant_of(row: GrantRow) -> Grant:
         row.tenant_id,
         row.account_tenant,
     )
-
-
-@dataclass(frozen=True)
-class Uses:
-    """When a grant was last used, and how often in each of the last 24 hours. The last one is this hour."""
-
-    last_at: datetime | None = None
-    by_hour: tuple[int, ...] = (0,) * HOURS
-    refused_by_hour: tuple[int, ...] = (0,) * HOURS
-
-    @property
-    def allowed(self) -> int:
-        """Requests in these hours."""
-        return sum(self.by_hour)
-
-    @property
-    def refused(self) -> int:
-        """Requests in these hours that the grant does not cover."""
-        return sum(self.refused_by_hour)
 
 
 def uses(session: Session, now: datetime) -> dict[str, Uses]:

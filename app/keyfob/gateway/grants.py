@@ -19,6 +19,7 @@ from keyfob.gateway.auth.result import AuthResult
 
 METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 READING: Final = ("GET", "HEAD", "OPTIONS")
+HOURS: Final = 24  # in which uses are counted
 WHO: Final = ("key", "user", "tenant", "anyone", "local")
 UNNAMED: Final = ("anyone", "local")
 # A program of the gateway's own user on this computer, without a key. It is known by this very value.
@@ -75,6 +76,25 @@ class Grant:
             return False
         plain = f"https://{host}{unquote(path)}" if host else unquote(path or "/")
         return not self.paths or any(re.fullmatch(_expression(pattern), plain) for pattern in self.paths)
+
+
+@dataclass(frozen=True)
+class Uses:
+    """When a grant was last used, and how often in each of the last 24 hours. The last one is this hour."""
+
+    last_at: datetime | None = None
+    by_hour: tuple[int, ...] = (0,) * HOURS
+    refused_by_hour: tuple[int, ...] = (0,) * HOURS
+
+    @property
+    def allowed(self) -> int:
+        """Requests in these hours."""
+        return sum(self.by_hour)
+
+    @property
+    def refused(self) -> int:
+        """Requests in these hours that the grant does not cover."""
+        return sum(self.refused_by_hour)
 
 
 def is_operator(caller: AuthResult) -> bool:

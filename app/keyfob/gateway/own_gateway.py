@@ -49,7 +49,16 @@ def serving(locks: Locks, port: int) -> AbstractContextManager[None]:
     """Held by whoever serves the person's own grants on this port. Raises Transient `busy` if another process
     does.
     """
-    return locks.hold(f"gateway-{port}", timeout=LOOK)
+    return locks.hold(_lock(port), timeout=LOOK)
+
+
+def runs(locks: Locks, port: int) -> bool:
+    """Whether some process serves the person's own grants on this port."""
+    return locks.held(_lock(port))
+
+
+def _lock(port: int) -> str:
+    return f"gateway-{port}"
 
 
 class OwnGateway:

@@ -1,4 +1,4 @@
-"""Whether the gateway's packages are installed, and where the person's own database is. Imports no package."""
+"""Whether the gateway's packages are installed, and where the person's own database is. Imports none."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from keyfob.core.errors import SettingWrong
 
-NEEDED = ("sqlalchemy", "alembic", "aiohttp", "prometheus_client")
+NEEDED: tuple[str, ...] = ("sqlalchemy", "alembic", "aiohttp", "prometheus_client")
 FILE = "gateway.db"  # in the data folder
 
 

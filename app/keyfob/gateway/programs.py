@@ -14,8 +14,8 @@ from keyfob.core.errors import Transient, Usage
 from keyfob.core.secret import Secret
 from keyfob.gateway.auth.database import DatabaseAPIKeyAuth
 from keyfob.gateway.auth.tables import close_database, open_database
-from keyfob.gateway.grant_store import Uses, create_grant, end_grant, grants, uses
-from keyfob.gateway.grants import Grant, checked_methods, checked_paths
+from keyfob.gateway.grant_store import create_grant, end_grant, grants, uses
+from keyfob.gateway.grants import Grant, Uses, checked_methods, checked_paths
 from keyfob.gateway.packages import own_file, own_url
 
 NAME_MOST = 60  # characters of a program's name

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, time
 
-from PySide6.QtCore import QDate, QLocale, Qt, Signal
-from PySide6.QtWidgets import QDateEdit, QFrame, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtCore import QDate, Qt, Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from keyfob.desktop.connect.models import Form, KnownClient
+from keyfob.desktop.shared.day_field import DayField
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import IconButton, Picture, Switch, button, label
 
@@ -122,12 +123,8 @@ class Expiry(QWidget):
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self.expires = Switch(theme, "This key expires")
-        self.day = QDateEdit(QDate.currentDate().addDays(90))
-        self.day.setAccessibleName("Expiry date")
-        self.day.setLocale(QLocale(QLocale.Language.English))  # as every other date of the window
-        self.day.setDisplayFormat("d MMMM yyyy")
-        self.day.setMinimumDate(QDate.currentDate().addDays(1))
-        self.day.setButtonSymbols(QDateEdit.ButtonSymbols.NoButtons)
+        today = QDate.currentDate()
+        self.day = DayField(theme, "Expiry date", today.addDays(90), today.addDays(1))
         keeps = self.day.sizePolicy()
         keeps.setRetainSizeWhenHidden(True)
         self.day.setSizePolicy(keeps)

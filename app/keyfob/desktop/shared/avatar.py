@@ -71,7 +71,9 @@ def paint_letter(painter: QPainter, box: QRectF, letter: str, ground: str, share
 
 
 def paint_face(painter: QPainter, box: QRectF, face: Face, behind: QColor) -> None:
-    """`behind` is the ground it stands on: the badge is set off from the circle by a ring of it."""
+    """`behind` is the ground it stands on: the badge is set off from the circle by a ring of it. A face
+    without a letter for the badge has none.
+    """
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setPen(Qt.PenStyle.NoPen)
@@ -88,6 +90,9 @@ def paint_face(painter: QPainter, box: QRectF, face: Face, behind: QColor) -> No
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         painter.drawImage(box, image)
         painter.restore()
+    if not face.badge:
+        painter.restore()
+        return
     side = box.width() * (0.38 if box.width() > 50 else 0.44)
     over = box.width() * 0.07
     badge = QRectF(box.right() - side + over, box.bottom() - side + over, side, side)
@@ -151,9 +156,11 @@ class Avatar(QWidget):
 class Tile(QWidget):
     """A provider's tile in a layout, `size` designed pixels a side."""
 
-    def __init__(self, theme: Theme, size: int, letter: str = "", color: str = "") -> None:
+    def __init__(
+        self, theme: Theme, size: int, letter: str = "", color: str = "", *, edged: bool = True
+    ) -> None:
         super().__init__()
-        self._theme, self._letter, self._color = theme, letter, color
+        self._theme, self._letter, self._color, self._edged = theme, letter, color, edged
         self.setFixedSize(QSize(theme.px(size), theme.px(size)))
 
     def show_letter(self, letter: str, color: str) -> None:
@@ -167,5 +174,6 @@ class Tile(QWidget):
         if self._letter:
             painter = QPainter(self)
             box = QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5)
-            paint_tile(painter, box, self._letter, self._color, self._theme.color("edge"))
+            edge = self._theme.color("edge") if self._edged else None
+            paint_tile(painter, box, self._letter, self._color, edge)
             painter.end()

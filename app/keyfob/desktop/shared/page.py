@@ -50,11 +50,11 @@ class Page(QWidget):
         middle.addStretch(1)
         middle.addWidget(column, 1000)
         middle.addStretch(1)
-        self.scroll = Scroller()
-        self.scroll.hold(body)
+        self._scroll = Scroller()
+        self._scroll.hold(body)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.scroll)
+        layout.addWidget(self._scroll)
 
     def _build_head(self) -> QBoxLayout:
         px = self._theme.px

@@ -191,6 +191,8 @@ AVATARS = (
     "#4b6a2f",
 )  # fmt: skip
 
+ENDED_TILE = "#64646b"  # of a program whose access has ended
+
 # The colour of the panel is not known: solid grounds with a white sign. The badges differ by shape too.
 TRAY = {"fine": "#2f5fd0", "renewing": "#2f5fd0", "needs_you": "#b45309", "waiting": "#62626a"}
 TILE_WHITE = "#ffffff"

@@ -47,6 +47,8 @@ QFrame#side {{ background: {p.side}; border: none; border-right: 1px solid {p.li
 QWidget#detail, QScrollArea, QWidget#scrolled {{ background: {p.bg}; border: none; }}
 QDialog QScrollArea, QDialog QWidget#scrolled {{ background: {p.panel}; }}
 QFrame#dialogBody, QDialog QFrame#dialogBody QScrollArea, QDialog QFrame#dialogBody QWidget#scrolled {{ background: {p.bg}; border: none; }}
+QFrame[code="true"] {{ background: {p.bg}; border: 1px solid {p.line}; border-radius: {px(8)}px; }}
+QFrame[dim="true"] QLabel {{ color: {p.ink3}; }}
 QFrame[card="true"] {{ background: {p.panel}; border: 1px solid {p.line}; border-radius: {px(10)}px; }}
 QDialog QFrame[card="true"] {{ background: {p.bg}; }}
 QDialog QFrame#dialogBody QFrame[card="true"] {{ background: {p.panel}; }}
@@ -97,6 +99,8 @@ QLineEdit, QDateEdit, QComboBox {{ background: {p.field}; color: {p.ink}; border
   border-radius: {px(8)}px; padding: {px(7)}px {px(11)}px; min-height: {px(20)}px;
   selection-background-color: {p.accent}; selection-color: {p.accent_ink}; }}
 QLineEdit:focus, QDateEdit:focus, QComboBox:focus {{ border: 2px solid {p.focus}; padding: {px(7) - 1}px {px(11) - 1}px; }}
+QDateEdit QLineEdit, QDateEdit QLineEdit:focus {{ background: transparent; border: none; padding: 0; min-height: 0; }}
+QDateEdit::up-button, QDateEdit::down-button {{ width: 0; border: none; }}
 QLineEdit[wrong="true"] {{ border-color: {p.bad}; }}
 QLineEdit:disabled, QComboBox:disabled {{ color: {p.disabled}; background: transparent; border-color: {p.line}; }}
 QLineEdit[search="true"] {{ padding-left: {px(36)}px; }}
@@ -107,6 +111,7 @@ QPlainTextEdit[mono="true"]:focus {{ border: 2px solid {p.focus}; padding: {px(6
 QTextBrowser[notes="true"] {{ color: {p.ink}; background: {p.bg}; border: 1px solid {p.line}; border-radius: {px(8)}px; font-size: {px(13)}px; }}
 QTextBrowser[notes="true"]:focus {{ border: 2px solid {p.focus}; }}
 QRadioButton {{ font-weight: 600; spacing: {px(10)}px; border: 2px solid transparent; border-radius: {px(6)}px; padding: 1px {px(3)}px 1px 0px; }}
+QRadioButton[light="true"] {{ font-weight: 400; }}
 QRadioButton:focus {{ border-color: {p.focus}; }}
 QRadioButton::indicator {{ width: {px(16)}px; height: {px(16)}px; border: 1px solid {p.edge}; border-radius: {px(16) // 2 + 1}px; background: {p.field}; }}
 QRadioButton::indicator:checked {{ width: {px(16) + 2 - 2 * px(5)}px; height: {px(16) + 2 - 2 * px(5)}px; border: {px(5)}px solid {p.accent}; border-radius: {px(16) // 2 + 1}px; background: {p.accent_ink}; }}

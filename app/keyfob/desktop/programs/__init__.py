@@ -1,0 +1,1 @@
+"""The page Programs: which programs act as the person through the gateway, and its switch."""
