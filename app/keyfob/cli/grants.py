@@ -14,7 +14,7 @@ from keyfob.cli.options import account_argument, json_option, pass_session
 from keyfob.cli.server import RemoteServer, server_options
 from keyfob.cli.session import Session
 from keyfob.core.errors import Usage
-from keyfob.core.gateway_address import ADDRESS
+from keyfob.core.gateway_address import own_address
 from keyfob.core.times import from_rfc3339
 
 
@@ -105,7 +105,8 @@ def create(
         per_hour=per_hour,
         tenant_id=tenant_id,
     )
-    address, key = (server.url if server is not None else ADDRESS) + found.pop("path"), found.pop("key", None)
+    base = server.url if server is not None else own_address(session.engine.settings.load().gateway_port)
+    address, key = base + found.pop("path"), found.pop("key", None)
     if session.json:
         session.document({**found, "url": address, **({"key": key} if key else {})})
         return

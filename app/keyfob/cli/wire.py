@@ -18,7 +18,7 @@ from keyfob.cli.session import Session
 from keyfob.cli.wire_gateway import Terms, access_of, undo_tool, wire_through_gateway
 from keyfob.cli.wire_shown import ask, print_changes, show
 from keyfob.core.errors import Usage
-from keyfob.core.gateway_address import ADDRESS, checked_address
+from keyfob.core.gateway_address import ADDRESS, checked_address, own_address
 from keyfob.ports import BACKUP_SUFFIX
 from keyfob.process.own_process import find_program
 from keyfob.tools.edits import Change
@@ -85,7 +85,11 @@ def _tool_options(function: F) -> F:
     is_flag=True,
     help="Give the tool a base URL and a key of the gateway instead of a token.",
 )
-@click.option("--gateway", metavar="URL", help=f"The gateway's address. Default: {ADDRESS}.")
+@click.option(
+    "--gateway",
+    metavar="URL",
+    help=f"The gateway's address. Default: this computer's, {ADDRESS}.",
+)
 @click.option(
     "--method", "methods", multiple=True, metavar="M", help="Through the gateway: allow this method."
 )
@@ -122,7 +126,8 @@ def wire(
     given = {name: value for name, value in options.items() if value is not None}
     terms = Terms(methods, paths, until)
     if through_gateway:
-        asked = Asked(Path.cwd(), accounts, given, checked_address(gateway or ADDRESS))
+        own = own_address(session.engine.settings.load().gateway_port)
+        asked = Asked(Path.cwd(), accounts, given, checked_address(gateway or own))
         wire_through_gateway(session, tool, asked, terms, yes=yes)
         return
     if gateway is not None or terms != Terms():

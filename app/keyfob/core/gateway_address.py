@@ -13,6 +13,11 @@ TOOL_USER: Final = "keyfob"  # beside a key, for tools that send a username and 
 _SAFE = "!$&'()*+,;=:@"  # RFC 3986 §3.3: what a segment may have unescaped, besides unreserved characters
 
 
+def own_address(port: int) -> str:
+    """The address of this computer's own gateway."""
+    return f"http://127.0.0.1:{port}"
+
+
 def account_path(provider: str, label: str, host: str | None = None) -> str:
     """`/github/you`, or `/github@github.com/you` for another host than the API's."""
     at = f"@{host}" if host else ""

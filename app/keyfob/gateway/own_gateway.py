@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from keyfob.core.errors import Fault, KeyfobError, SettingWrong, Transient
+from keyfob.core.gateway_address import own_address
 from keyfob.gateway.packages import check_packages, own_url
 from keyfob.ports import Locks
 
@@ -42,7 +43,7 @@ class Standing:
     @property
     def address(self) -> str:
         """Where programs reach it."""
-        return f"http://{HOST}:{self.port}"
+        return own_address(self.port)
 
 
 def serving(locks: Locks, port: int) -> AbstractContextManager[None]:

@@ -31,6 +31,8 @@ class Access:
     paths: tuple[str, ...] = ()
     until: datetime | None = None
     per_hour: int | None = None
+    tenant_id: str | None = None  # only callers of this tenant
+    account_tenant: str | None = None  # whose account it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +43,16 @@ class Given:
     key: Secret
 
 
-def give_access(session: Session, wanted: Access, tenant_id: str | None = None) -> Given:
+def give_access(session: Session, wanted: Access) -> Given:
     """Makes a key and a grant for it. The caller commits. Raises Usage for a value that does not fit."""
     name = wanted.name or wanted.account
     key_id, key = DatabaseAPIKeyAuth.create_key(
-        session, name, name, tenant_id, expires_at=wanted.until, subject_type="agent"
+        session, name, name, wanted.tenant_id, expires_at=wanted.until, subject_type="agent"
     )
-    return Given(give_access_to(session, wanted, f"key:{key_id}", tenant_id), Secret(key))
+    return Given(give_access_to(session, wanted, f"key:{key_id}"), Secret(key))
 
 
-def give_access_to(session: Session, wanted: Access, who: str, tenant_id: str | None = None) -> Grant:
+def give_access_to(session: Session, wanted: Access, who: str) -> Grant:
     """Makes a grant for a caller that exists. The caller commits. Raises Usage for a value that does not
     fit.
     """
@@ -63,7 +65,8 @@ def give_access_to(session: Session, wanted: Access, who: str, tenant_id: str | 
         paths=checked_paths(wanted.paths),
         until=wanted.until,
         per_hour=wanted.per_hour,
-        tenant_id=tenant_id,
+        tenant_id=wanted.tenant_id,
+        account_tenant=wanted.account_tenant,
     )
 
 

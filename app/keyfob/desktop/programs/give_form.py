@@ -42,9 +42,7 @@ class GiveForm(QWidget):
         super().__init__()
         px = theme.px
         self._theme, self._draft = theme, draft
-        self.name = Field(
-            theme, "Program", example="release-bot", hint=NAME_HINT
-        )
+        self.name = Field(theme, "Program", example="release-bot", hint=NAME_HINT)
         self.name.edit.setMaxLength(NAME_MOST)
         self.name.edit.setText(plain(draft.name, NAME_MOST))
         self.account = Choice(theme, "Account")

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
 
 from keyfob.core.account import AccountView
+from keyfob.core.gateway_address import account_path
 from keyfob.core.provider import Provider
 from keyfob.core.text import plain
 from keyfob.core.time_words import clock_time, date, moment
@@ -243,12 +244,12 @@ def summary(grant: Grant, account: str, address: str, zone: tzinfo | None = None
     if grant.until is not None:
         end = f"{date(grant.until, zone)}, {clock_time(grant.until, zone)}"
     facts.append(("Until", end, False))
-    provider = grant.account.partition("/")[0]
+    provider, _, label = grant.account.partition("/")
     return Summary(
         grant.grant_id,
         grant.name,
         account,
-        f"{address}/{grant.account}",
+        address + account_path(provider, label),
         tuple(facts),
         words.variables(provider),
     )

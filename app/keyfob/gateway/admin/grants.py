@@ -8,8 +8,8 @@ from keyfob.core.gateway_address import account_path
 from keyfob.gateway import grant_store
 from keyfob.gateway.admin.fields import Field
 from keyfob.gateway.admin.operation import Ask, Operation
-from keyfob.gateway.auth.database import DatabaseAPIKeyAuth
-from keyfob.gateway.grants import Grant, checked_methods, checked_paths, checked_who
+from keyfob.gateway.grants import Grant, Uses, checked_who
+from keyfob.gateway.programs import Access, give_access, give_access_to
 
 _ID = (Field("grant_id", "The grant's id.", most=32),)
 
@@ -19,25 +19,23 @@ def _create(ask: Ask) -> dict[str, Any]:
     account_tenant = ask.tenant("account_tenant")
     tenant = tenant or account_tenant
     view = ask.engine(account_tenant, ask.values["account"]).accounts.view(ask.values["account"])
-    who, name, until, key = ask.get("for"), ask.get("name") or "", ask.get("until"), None
-    if who is None:
-        key_id, key = DatabaseAPIKeyAuth.create_key(
-            ask.session, name or view.id, name or view.id, tenant, expires_at=until, subject_type="agent"
-        )
-        who = f"key:{key_id}"
-    made = grant_store.create_grant(
-        ask.session,
+    wanted = Access(
+        ask.get("name") or "",
         view.id,
-        checked_who(who),
-        name=name,
-        methods=checked_methods(ask.get("methods") or ()),
-        paths=checked_paths(ask.get("paths") or ()),
-        until=until,
-        per_hour=ask.get("per_hour"),
-        tenant_id=tenant,
-        account_tenant=account_tenant,
+        tuple(ask.get("methods") or ()),
+        tuple(ask.get("paths") or ()),
+        ask.get("until"),
+        ask.get("per_hour"),
+        tenant,
+        account_tenant,
     )
-    found = grant_store.grant_json(made, grant_store.Uses(), ask.now)
+    who, key = ask.get("for"), None
+    if who is None:
+        given = give_access(ask.session, wanted)
+        made, key = given.grant, given.key.reveal()
+    else:
+        made = give_access_to(ask.session, wanted, checked_who(who))
+    found = grant_store.grant_json(made, Uses(), ask.now)
     found["path"] = account_path(view.provider, view.label)
     return found if key is None else {**found, "key": key}
 
@@ -60,9 +58,7 @@ def _end(ask: Ask) -> dict[str, Any]:
 
 def _shown(ask: Ask, grants: list[Grant]) -> list[dict[str, Any]]:
     used = grant_store.uses(ask.session, ask.now)
-    return [
-        grant_store.grant_json(one, used.get(one.grant_id, grant_store.Uses()), ask.now) for one in grants
-    ]
+    return [grant_store.grant_json(one, used.get(one.grant_id, Uses()), ask.now) for one in grants]
 
 
 OPERATIONS = (
