@@ -209,6 +209,7 @@ class Renewals:
             self.settle(found)
         for found in self._sessions.due(now, AT_ONCE):
             self._renew_ahead(found)
+        self._sessions.reseal(AT_ONCE)
         self._sessions.sweep(now - ENDED_FOR)
 
     def _renew_ahead(self, found: Stored) -> None:

@@ -68,7 +68,12 @@ class Sealer:
 
     def by_newest(self, sealed: bytes) -> bool:
         """Whether the newest key sealed this."""
-        return sealed[1 : 1 + _ID] == self._newest
+        return sealed.startswith(self.mark)
+
+    @property
+    def mark(self) -> bytes:
+        """What all begins with that the newest key sealed."""
+        return _VERSION + self._newest
 
 
 def _derived(key: Secret, purpose: str) -> bytes:

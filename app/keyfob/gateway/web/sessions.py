@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from keyfob.core.account import Record
@@ -67,7 +67,6 @@ class Sessions:
         due: datetime | None,
     ) -> None:
         """A new session. `due`: when it is to be renewed."""
-        profile = json.dumps({"record": self._codec.dumps(record), "client": client.sealed().reveal()})
         row = SessionRow(
             session_id=key.id,
             subject=key.subject,
@@ -78,7 +77,7 @@ class Sessions:
             used_at=now,
             due_at=due,
             client_key=client.key_id,
-            profile=self._sealer.seal(profile.encode(), *_place(key, "profile")),
+            profile=self._profile(key, record, client),
             tokens=self._sealed(key, grant),
         )
         with self._sessions.begin() as session:
@@ -154,6 +153,27 @@ class Sessions:
         own = (SessionRow.subject == subject, SessionRow.ended_at.is_(None))
         return self._some(own, SessionRow.created_at, 10_000)
 
+    def reseal(self, most: int) -> int:
+        """Seal again what an older key sealed, so that the key can go; returns how many sessions."""
+        mark, length = self._sealer.mark, len(self._sealer.mark)
+        old = or_(
+            func.substr(SessionRow.profile, 1, length) != mark,
+            func.substr(SessionRow.tokens, 1, length) != mark,
+        )
+        count = 0
+        for found in self._some((SessionRow.format == FORMAT, old), SessionRow.used_at, most):
+            if found.record is None:
+                continue
+            changes = {"profile": self._profile(found.key, found.record, found.client)}
+            same: ColumnElement[bool] = SessionRow.tokens.is_(None)
+            if found.grant is not None:
+                changes["tokens"] = self._sealed(found.key, found.grant)
+                same = SessionRow.generation == found.grant.generation
+            with self._sessions.begin() as session:
+                session.execute(update(SessionRow).where(*_is(found.key), same).values(changes))
+            count += 1
+        return count
+
     def sweep(self, before: datetime) -> None:
         """Delete what ended before."""
         with self._sessions.begin() as session:
@@ -172,6 +192,10 @@ class Sessions:
     def _change(self, key: SessionKey, **values: object) -> None:
         with self._sessions.begin() as session:
             session.execute(update(SessionRow).where(*_is(key)).values(values))
+
+    def _profile(self, key: SessionKey, record: Record, client: ClientSecrets) -> bytes:
+        text = json.dumps({"record": self._codec.dumps(record), "client": client.sealed().reveal()})
+        return self._sealer.seal(text.encode(), *_place(key, "profile"))
 
     def _sealed(self, key: SessionKey, grant: Grant) -> bytes:
         return self._sealer.seal(seal(grant).reveal().encode(), *_place(key, "tokens", grant.generation))
