@@ -53,8 +53,9 @@ TESTS = [
     *"libglib2.0-bin libgtk-3-bin".split(),  # start the app from its menu entry
     *"gcc libc6-dev musl-tools".split(),  # the native keyfob-token
     "docker-registry",  # a registry with token authentication
-    "postgresql",  # keys of callers, shared by several servers
     *"nginx libnginx-mod-http-lua caddy".split(),  # engines that carry the gateway's traffic
+    "postgresql",  # keys of callers and accounts, shared by several servers
+    "pgbouncer",  # a pooler in front of it, which locks must not go through unnoticed
     "python3-venv",
     # Tools that are often there without a package of this name.
     *(
@@ -72,6 +73,7 @@ SERVICES = {
     "postgresql": ("postgresql.service",),
     "nginx": ("nginx.service",),
     "caddy": ("caddy.service",),
+    "pgbouncer": ("pgbouncer.service",),
     "docker.io": ("docker.service", "docker.socket", "containerd.service"),
 }
 FOR_UV = ["python3-venv", "ca-certificates"]

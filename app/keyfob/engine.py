@@ -521,10 +521,29 @@ def web_ports(database_url: str, presets: Path) -> WebPorts:
 
 def _locks_beside(database_url: str) -> Locks:
     """For SQLite: lock files in a folder beside the database's file."""
+    if database_url.startswith("postgresql"):
+        return server_locks(database_url, None)[0]
     kind, _, file = database_url.partition(":///")
     if not kind.startswith("sqlite") or not file:
         raise SettingWrong("Web sign-in keeps its sessions in a file of SQLite or in PostgreSQL")
     return FileLocks(Path(f"{file}.locks"))
+
+
+def server_locks(database_url: str, tenant: str | None) -> tuple[Locks, Callable[[], None]]:
+    """Locks that hold across every process and machine with this PostgreSQL database, and what closes them.
+    Opens nothing yet. Needs the packages of the extra `gateway`. Raises SettingWrong for a wrong address.
+    """
+    from keyfob.adapters.database.advisory_locks import AdvisoryLocks
+    from keyfob.adapters.database.database import ServerDatabase
+
+    database = ServerDatabase(database_url)
+    locks = AdvisoryLocks(database, tenant)
+
+    def close() -> None:
+        locks.close()
+        database.close()
+
+    return locks, close
 
 
 def token_rule_of(catalogue: Catalogue, record: Record) -> str | None:

@@ -62,7 +62,7 @@ MAY_IMPORT = {
     "demo": r"demo/.*",
     "fast": r".*",
     "jq": r"cli/api_pages\.py",
-    "gateway": r"gateway/.*|cli/(serve|keys|gateway_database)\.py",
+    "gateway": r"gateway/.*|adapters/database/.*|cli/(serve|keys|gateway_database)\.py",
 }
 # A class for an HTTP library is for those who have that library.
 FOR_A_LIBRARY = re.compile(r"client/\w+_auth\.py")

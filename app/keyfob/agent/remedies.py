@@ -14,6 +14,7 @@ REMEDIES: Remedies = {
     "store_too_new": "Install the newer version of Keyfob that you used before.",
     "store_unwritable": "Free some disk space, and make sure that Keyfob can write to its data folder.",
     "store_busy": "Wait a moment and try again.",
+    "store_unreachable": "Check that PostgreSQL runs and that KEYFOB_DATABASE_URL names it, then try again.",
     "home_id_damaged": "Restore this file from a backup. Without it, Keyfob cannot find your tokens in the "
     "keychain.",
     "check_failed": "Report this problem with the output of `keyfob doctor`.",

@@ -14,7 +14,6 @@ import re
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
@@ -22,10 +21,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from keyfob.core.errors import Fault, SignInEnded, Transient
+from keyfob.adapters.store.turns import POLL, Turns, pause
+from keyfob.core.errors import Fault
 from keyfob.process.home import make_private
 
-POLL = 0.025  # s between tries while another process holds it
 LOOKS = 2  # tries beyond the timeout's end, so that somebody's mere look is not taken for a hold
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
 
@@ -39,8 +38,7 @@ class FileLocks:
         if os.name != "nt" and folder.stat().st_mode & 0o700 != 0o700:
             folder.chmod(0o700)  # a umask may take even our own rights away
         self._folder = folder
-        self._guard = threading.Lock()
-        self.queues: dict[str, deque[threading.Event]] = {}  # the holder first
+        self.turns = Turns()
 
     def hold(
         self, name: str, *, timeout: timedelta, cancel: threading.Event | None = None
@@ -53,13 +51,7 @@ class FileLocks:
     @contextmanager
     def _hold(self, name: str, timeout: float, cancel: threading.Event | None) -> Iterator[None]:
         end = time.monotonic() + timeout
-        with self._guard:
-            queue = self.queues.setdefault(name, deque())
-            turn = threading.Event()
-            queue.append(turn)
-        try:
-            while queue[0] is not turn:
-                _pause(end, cancel, turn)
+        with self.turns.turn(name, end, cancel):
             path = self._path(name)
             with suppress(OSError):  # which `_take` reports
                 make_private(path)
@@ -68,18 +60,11 @@ class FileLocks:
             while not _take(lock):
                 tries += 1
                 # `held` of another process may be looking for a moment: one look does not make it busy.
-                _pause(end if tries > LOOKS else end + POLL * LOOKS, cancel, None)
+                pause(end if tries > LOOKS else end + POLL * LOOKS, cancel)
             try:
                 yield
             finally:
                 lock.release()
-        finally:
-            with self._guard:
-                queue.remove(turn)
-                if queue:
-                    queue[0].set()
-                else:
-                    del self.queues[name]
 
     def held(self, name: str) -> bool:
         """Whether any process holds the lock now. It may have changed when this returns."""
@@ -109,16 +94,6 @@ def _take(lock: FileLock) -> bool:
     except OSError as error:
         raise Fault(f"A lock file cannot be opened: {error.strerror}", code="store_unwritable") from error
     return True
-
-
-def _pause(end: float, cancel: threading.Event | None, turn: threading.Event | None) -> None:
-    """Wait a moment, or raise because the time is up or the wait was cancelled."""
-    if cancel is not None and cancel.is_set():
-        raise SignInEnded("Cancelled while waiting", code="cancelled")
-    left = end - time.monotonic()
-    if left <= 0:
-        raise Transient("Another program is working on this", code="busy", sent=False)
-    (turn or cancel or threading.Event()).wait(min(POLL, left))
 
 
 if sys.platform == "win32":  # pragma: no cover
