@@ -15,7 +15,10 @@ import pytest
 from keyfob.engine import build
 from keyfob.gateway.auth import create_auth_provider
 from keyfob.gateway.auth.local import LocalAuth, StoredUsers
+from keyfob.gateway.auth.one_key import OneKeyAuth
+from keyfob.gateway.auth.recorded import RecordedRefusals
 from keyfob.gateway.auth.tables import ApiKey, close_database, open_database
+from keyfob.gateway.auth.uses import Uses
 from support.cli_run import opens, run
 from support.fake_ports import fake_ports
 from support.running import Ran
@@ -94,6 +97,38 @@ def test_old_and_unused_keys_are_reported(call: Call, home: Path) -> None:
     (row,) = json.loads(call("keys", "list", "--json").out)["keys"]
     assert row["remarks"] == ["old", "unused"]
     assert "90 days old: replace it; not used for 90 days" in call("keys", "list").out
+
+
+def test_the_doctor_reports_them(call: Call, home: Path) -> None:
+    def found() -> list[dict[str, object]]:
+        rows = json.loads(call("doctor", "--json").out)["findings"]
+        return [row for row in rows if row["name"] == "gateway"]
+
+    assert found() == []
+    assert not (home / "data" / "gateway.db").exists(), "looking makes no database"
+    old, _ = created(call), created(call)
+    (row,) = found()
+    assert (row["level"], row["text"], row["remedy"]) == ("ok", "2 keys for callers", None)
+    sessions = open_database(f"sqlite:///{home / 'data' / 'gateway.db'}")
+    with sessions.begin() as session:
+        session.get_one(ApiKey, old["key_id"]).created_at = datetime.now(UTC) - timedelta(days=91)
+    provider = RecordedRefusals(OneKeyAuth("sk-" + "x" * 40), Uses(sessions))
+    for _ in range(3):
+        assert not asyncio.run(provider.authenticate("wrong")).authenticated
+    assert not asyncio.run(provider.validate_token("wrong"))
+    assert asyncio.run(provider.validate_token("sk-" + "x" * 40))
+    provider.close()
+    close_database(sessions)
+    (row,) = found()
+    assert (row["ok"], row["level"]) == (True, "warn")
+    assert row["text"] == (
+        "2 keys for callers, 1 key at least 90 days old, 1 key not used for 90 days, "
+        "4 attempts refused in the last day"
+    )
+    assert "keyfob keys rotate" in str(row["remedy"])
+    refused = json.loads(call("audit", "--kind", "refused", "--json").out)["events"]
+    assert [(event["count"], event["detail"]) for event in refused] == [(4, "not_accepted")]
+    assert "gateway" in call("doctor", "--report").out
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,10 @@ REMEDIES: Remedies = {
     "its client id.",
     "preset_faulty": "Correct the preset. To list its errors, run `keyfob providers check FILE`.",
     "preset_newer": "The account keeps what it was signed in with.[ To use what is new, run `{command}`.]",
+    "caller_keys_old": "To see them, run `keyfob keys list`. Replace an old key with `keyfob keys rotate`, "
+    "and end an unused one with `keyfob keys revoke`.",
+    "preset_absent": "Copy the preset's file into the folder `providers` of the server's settings.",
+    "preset_differs": "Use the same preset on this computer and on the server.",
     "setting_faulty": "Correct or remove the setting.",
     "blocked_by_terms": "See the provider's terms[: {page}].",
     "sharing_not_allowed": "Use `keyfob request` for this account. The provider's terms do not let other "

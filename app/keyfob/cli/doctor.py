@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import click
 
 from keyfob.cli import remedies
+from keyfob.cli.gateway_check import gateway_steps
 from keyfob.cli.options import json_option, pass_session
 from keyfob.cli.session import Session, prompting
 from keyfob.core.account import AccountView
@@ -58,7 +59,9 @@ def doctor(session: Session, recover: bool, wants_report: bool) -> int:
     if wants_report:
         return _report(session)
     engine = session.engine
-    findings = session.finish(lambda: engine.doctor.run())
+    findings = session.finish(
+        lambda: [*engine.doctor.run(), *(step.run() for step in gateway_steps(session))]
+    )
     failing = [finding for finding in findings if finding.level == "fail" or not finding.ok]
     if session.json:
         found = [finding.to_json(remedies.of_finding(finding)) for finding in findings]
@@ -81,7 +84,9 @@ def _report(session: Session) -> int:
     from keyfob.process.log import FILE
 
     engine = session.engine
-    results = session.finish(lambda: [(step, step.run()) for step in engine.doctor.steps()])
+    results = session.finish(
+        lambda: [(step, step.run()) for step in (*engine.doctor.steps(), *gateway_steps(session))]
+    )
     views: Sequence[AccountView] | KeyfobError
     try:
         views = engine.accounts.views()

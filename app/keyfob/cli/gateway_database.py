@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from keyfob.gateway.packages import check_packages, own_url
+from keyfob.core.errors import SettingWrong
+from keyfob.gateway.packages import check_packages, own_file, own_url
 from keyfob.process.home import open_home
 
 if TYPE_CHECKING:
@@ -30,6 +31,15 @@ def database() -> Iterator[Session]:
             yield session
     finally:
         close_database(sessions)
+
+
+def is_there() -> bool:
+    """Whether somebody made the database, and this installation can open it. Makes none."""
+    try:
+        check_packages()
+    except SettingWrong:
+        return False
+    return bool(os.environ.get(VARIABLE)) or own_file(open_home().data).exists()
 
 
 def database_url() -> str:

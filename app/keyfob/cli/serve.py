@@ -198,6 +198,8 @@ def _provider(
     sessions: sessionmaker[Transaction],
 ) -> AuthProvider:
     from keyfob.gateway.auth import create_auth_provider
+    from keyfob.gateway.auth.recorded import RecordedRefusals
+    from keyfob.gateway.auth.uses import Uses
 
     if key is not None:
         kind, config = "api_key", {"api_key": key}
@@ -209,4 +211,5 @@ def _provider(
         config = {"session_factory": sessions, **config}
     made = create_auth_provider(kind, config)
     assert made is not None
-    return made
+    # The others write down themselves what they refuse, and whose key it was.
+    return made if kind in ("database", "local") else RecordedRefusals(made, Uses(sessions))

@@ -35,8 +35,5 @@ def checked_address(text: str) -> str:
     is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
     has_more = "@" in parts.netloc or parts.path.strip("/") or parts.query or parts.fragment
     if not host or not is_safe or has_more:
-        raise Usage(
-            "This is not a gateway's address",
-            remedy=f"Use one such as {ADDRESS} or https://gateway.example.org.",
-        )
+        raise Usage(f"This is not a gateway's address, such as {ADDRESS} or https://gateway.example.org")
     return f"{parts.scheme}://{parts.netloc.lower()}"

@@ -99,7 +99,7 @@ UnrevokedReason = Literal["local", "not_offered", "refused", "unconfirmed", "not
 FindingLevel = Literal["ok", "note", "warn", "fail", "skip"]
 FindingName = Literal[
     "keychain", "settings", "store", "presets", "callback_port", "browser", "clock", "proxy", "ca", "agent",
-    "tray", "network", "provider", "tools", "consent", "log",
+    "tray", "network", "provider", "tools", "consent", "gateway", "log",
 ]  # fmt: skip
 ClientSource = Literal["environment", "yours", "preset", "publisher"]
 

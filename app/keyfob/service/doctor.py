@@ -16,7 +16,7 @@ Check = Callable[[], Finding]
 ORDER: tuple[FindingName, ...] = (
     "keychain", "callback_port", "browser", "clock", "ca", "tray",
     "proxy", "network", "provider",
-    "settings", "store", "presets", "agent", "tools", "consent", "log",
+    "settings", "store", "presets", "agent", "tools", "consent", "gateway", "log",
 )  # fmt: skip
 
 

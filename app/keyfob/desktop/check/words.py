@@ -23,12 +23,16 @@ TITLES: Mapping[FindingName, str] = {
     "agent": "Agent",
     "tools": "Tools",
     "consent": "Connected programs",
+    "gateway": "Gateway",
     "log": "Log",
 }
 GROUPS: tuple[tuple[str, tuple[FindingName, ...]], ...] = (
     ("This computer", ("keychain", "callback_port", "browser", "clock", "ca", "tray")),
     ("Network and providers", ("proxy", "network", "provider")),
-    ("Keyfob and your tools", ("settings", "store", "presets", "agent", "tools", "consent", "log")),
+    (
+        "Keyfob and your tools",
+        ("settings", "store", "presets", "agent", "tools", "consent", "gateway", "log"),
+    ),
 )
 # What a failure means.
 EFFECTS: Mapping[FindingName, str] = {
@@ -47,6 +51,7 @@ EFFECTS: Mapping[FindingName, str] = {
     "agent": "Your tools cannot ask Keyfob for tokens.",
     "tools": "Keyfob cannot check your tools.",
     "consent": "Programs that you have not allowed get no tokens.",
+    "gateway": "Keyfob cannot check the keys of the gateway's callers.",
     "log": "Keyfob cannot write down what happens.",
 }
 SIGNED_OUT = "Your tools do not get a token for this account until you sign in."

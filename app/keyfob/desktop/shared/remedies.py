@@ -150,6 +150,9 @@ REMEDIES: Remedies = {
     "preset_faulty": "Correct the preset[ {path}].",
     "preset_newer": "The account keeps what it was signed in with. To use what is new, choose Sign in again "
     "in its menu.",
+    "caller_keys_old": "Replace an old key, and end an unused one.",
+    "preset_absent": "Copy the preset's file into the folder providers of the server's settings.",
+    "preset_differs": "Use the same preset on this computer and on the server.",
     "setting_faulty": "Correct or remove the setting.",
     "blocked_by_terms": "See the provider's terms[: {page}].",
     "sharing_not_allowed": "The provider's terms do not let other tools use this token.",

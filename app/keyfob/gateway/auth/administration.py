@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from keyfob.core.errors import NotFound, Usage
@@ -176,6 +176,12 @@ def audit(
     if since is not None:
         wanted = wanted.where(AuditEvent.at >= since)
     return list(session.scalars(wanted))
+
+
+def refusals(session: Session, since: datetime) -> int:
+    """How many requests and passwords were refused since then, as far as that is written."""
+    wanted = select(func.sum(AuditEvent.count)).where(AuditEvent.kind == "refused", AuditEvent.at >= since)
+    return session.scalar(wanted) or 0
 
 
 def event_json(row: AuditEvent) -> dict[str, Any]:

@@ -53,8 +53,7 @@ class HandOver:
         """
         if outcome.secrets.key_id is not None:
             raise Usage(
-                f"{ready.provider.title} needs a private key, which stays on this computer",
-                remedy="Connect the account on the server.",
+                f"{ready.provider.title} needs a private key, which stays here: connect it on the server"
             )
         now = self._now()
         account = account_of(ready, outcome, ready.account_key, now)
@@ -116,9 +115,7 @@ class TakeOver:
             if field not in FIELDS:
                 raise Usage(f"Unknown field {field[:60]!r} in handover")
         if handed.get("v") != VERSION:
-            raise Usage(
-                "The handover is of another version of Keyfob", remedy="Use one version on both sides."
-            )
+            raise Usage("The handover is of another version of Keyfob: both computers need the same")
         mark, label, client = handed.get("id"), handed.get("label"), handed.get("client")
         if not isinstance(mark, str) or not 16 <= len(mark) <= 64 or not mark.isprintable():
             raise Usage("The handover has no id")
@@ -161,7 +158,7 @@ class TakeOver:
         for new, _ in moved(now, record):
             raise SettingWrong(
                 f"The server's preset of {now.title} has other addresses, such as {plain(new, 200)}",
-                remedy="Use the same preset on both sides.",
+                code="preset_differs",
             )
 
     def _outcome(

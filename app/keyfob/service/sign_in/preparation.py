@@ -98,8 +98,7 @@ class Preparation:
             preset = self._catalogue.get(account.provider)
         except NotFound:
             raise SettingWrong(
-                f"The server has no preset {plain(account.provider, 60)}",
-                remedy="Copy the preset's file to the server.",
+                f"The server has no preset {plain(account.provider, 60)}", code="preset_absent"
             ) from None
         host = account.pin.plain_host if plain_host else None
         request = SignInRequest(
