@@ -123,14 +123,27 @@ def test_images_and_documents() -> None:
             "title": "a.pdf",
             "source": {"type": "base64", "media_type": "application/pdf", "data": "AAAA"},
         },
-        {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "plain"}},
+        {
+            "type": "document",
+            "title": "a.txt",
+            "context": "A note.",
+            "source": {"type": "text", "media_type": "text/plain", "data": "plain"},
+        },
+        {
+            "type": "search_result",
+            "title": "Found",
+            "source": "https://example.com",
+            "content": [{"type": "text", "text": "It is so."}],
+        },
         {"type": "text", "text": "Look."},
     ]
     assert translated(messages=[{"role": "user", "content": content}])["input"][0]["content"] == [
         {"type": "input_image", "image_url": "data:image/png;base64,AAAA", "detail": "auto"},
         {"type": "input_image", "image_url": "https://example.com/a.png", "detail": "auto"},
         {"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,AAAA"},
-        text("plain"),
+        text("A note."),
+        text("a.txt\n\nplain"),
+        text("Found\nhttps://example.com\n\nIt is so."),
         text("Look."),
     ]
 
@@ -225,7 +238,7 @@ REFUSED: list[tuple[Json, str]] = [
     ({"messages": [HELLO, {"role": "assistant", "content": "The answer is ("}]}, "messages[1]"),
     ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role"),
     (
-        {"messages": [{"role": "user", "content": [{"type": "search_result", "source": "s"}]}]},
+        {"messages": [{"role": "user", "content": [{"type": "container_upload", "file_id": "f"}]}]},
         "messages[0].content[0].type",
     ),
     (

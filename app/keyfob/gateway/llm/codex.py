@@ -7,7 +7,7 @@ from typing import Final
 from keyfob.gateway.llm.formats import Json
 
 # Refused by the channel, or of no use: nothing is stored there.
-_NOT_SENT: Final = (
+NOT_SENT: Final = (
     "max_output_tokens",
     "metadata",
     "previous_response_id",
@@ -24,7 +24,7 @@ _INSTRUCTIONS: Final = "You are a helpful assistant."
 
 def codex_request(body: Json) -> Json:
     """The Responses request as the channel takes it; the answer is always a stream."""
-    sent = {name: value for name, value in body.items() if name not in _NOT_SENT}
+    sent = {name: value for name, value in body.items() if name not in NOT_SENT}
     sent["stream"] = True
     sent["store"] = False
     if not sent.get("instructions"):

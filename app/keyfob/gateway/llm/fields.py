@@ -100,7 +100,7 @@ DROPPED: Final[dict[Pair, dict[str, str]]] = {
 # Inside messages, content, tools and settings, whatever the target is.
 DROPPED_INSIDE: Final[dict[Format, dict[str, str]]] = {
     "openai_chat": {
-        "annotations": "They come from an earlier answer. Its text has the same content.",
+        "annotations": "Sources are not translated. The text stays.",
         "include_obfuscation": "It changes how a stream is padded.",
         "name": "Only Chat Completions has names of participants.",
         "prompt_cache_breakpoint": "It is for OpenAI's cache.",
@@ -111,8 +111,7 @@ DROPPED_INSIDE: Final[dict[Format, dict[str, str]]] = {
         "allowed_callers": "Only Anthropic runs tools from inside its sandbox.",
         "cache_control": "OpenAI caches prompts without being asked.",
         "caller": "Only Anthropic runs tools from inside its sandbox.",
-        "citations": "They come from an earlier answer. Its text has the same content.",
-        "context": "OpenAI has no description of a file beside its name.",
+        "citations": "Sources are not translated. The text stays.",
         "defer_loading": "All tools are sent at once.",
         "eager_input_streaming": "The upstream decides how it streams.",
         "input_examples": "OpenAI has no examples beside a tool's schema.",

@@ -34,7 +34,8 @@ from keyfob.gateway.llm.parts import (
 _BLOCKS: Final[dict[str, frozenset[str]]] = {
     "text": frozenset(("type", "text")),
     "image": frozenset(("type", "source")),
-    "document": frozenset(("type", "source", "title")),
+    "document": frozenset(("type", "source", "title", "context")),
+    "search_result": frozenset(("type", "source", "title", "content")),
     "tool_use": frozenset(("type", "id", "name", "input")),
     "tool_result": frozenset(("type", "tool_use_id", "content", "is_error")),
     "thinking": frozenset(("type", "thinking", "signature")),
@@ -135,6 +136,8 @@ def _block(block: Json, field: str) -> list[Part]:
             return [Image(_address(object_of(block.get("source"), f"{field}.source"), f"{field}.source"))]
         case "document":
             return _document(block, field)
+        case "search_result":
+            return _search_result(block, field)
         case "tool_use":
             return [_call(block, field)]
         case "tool_result":
@@ -161,14 +164,22 @@ def _address(source: Json, field: str) -> str:
 
 def _document(block: Json, field: str) -> list[Part]:
     source = object_of(block.get("source"), f"{field}.source")
-    title = block.get("title")
+    title, context = block.get("title"), block.get("context")
+    before: list[Part] = [Text(context)] if isinstance(context, str) and context else []
     match source:
         case {"type": "text", "data": str(data)}:
-            return [Text(f"{title}\n\n{data}" if title else data)]
+            return [*before, Text(f"{title}\n\n{data}" if title else data)]
         case {"type": "content", "content": content}:
-            return _parts(content, f"{field}.source.content")
+            return [*before, *_parts(content, f"{field}.source.content")]
         case _:
-            return [File(_address(source, f"{field}.source"), title)]
+            return [*before, File(_address(source, f"{field}.source"), title)]
+
+
+def _search_result(block: Json, field: str) -> list[Part]:
+    """What the caller found, as text below its title and address."""
+    found = _parts(block.get("content"), f"{field}.content")
+    head = "\n".join(str(block[name]) for name in ("title", "source") if block.get(name))
+    return [Text("\n\n".join([head, *(part.text for part in found if isinstance(part, Text))]))]
 
 
 def _call(block: Json, field: str) -> Call:
