@@ -93,8 +93,8 @@ class Environment(NamedTuple):
 
 
 DEVELOPING = Environment(VENV, ("--all-extras",), with_keyfob=True)
-# The frozen app has all extras but `gateway`, which is for servers that are Python programs.
-IN_APP = tuple(word for extra in ("desktop", "fast", "jq", "demo") for word in ("--extra", extra))
+# The frozen app has all extras.
+IN_APP = tuple(word for extra in ("desktop", "fast", "jq", "gateway", "demo") for word in ("--extra", extra))
 PACKAGING = Environment(
     CACHE / "freeze" / "venv", (*IN_APP, "--no-default-groups", "--group", "package"), with_keyfob=False
 )

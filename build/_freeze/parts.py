@@ -10,7 +10,7 @@ import re
 # Modules that nothing in Keyfob imports at run time. readline is also under the GPL.
 EXCLUDED_MODULES = [
     "tkinter", "readline", "curses", "pdb", "doctest", "pydoc", "unittest", "lib2to3", "idlelib", "distutils",
-    "setuptools", "pkg_resources", "hatchling", "pytest", "PIL", "numpy", "rich", "aiohttp", "requests",
+    "setuptools", "pkg_resources", "hatchling", "pytest", "PIL", "numpy", "rich", "requests",
     "httpx2", "mcp", "multiprocessing", "flask.testing", "werkzeug.debug", "keyfob.testing",
 ]  # fmt: skip
 
