@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from support.agent_process import Machine, machine
-from support.running import Ran
+from support.running import KEYFOB, Ran
 
 pytestmark = pytest.mark.network
 
@@ -97,3 +97,20 @@ def test_what_cannot_be_allowed_is_named(home: Machine) -> None:
     assert permissions(home, "--allow", "sh", "nobody").code == 7
     assert permissions(home, "--hour").code == 2
     assert permissions(home, "--json").json["permissions"] == []
+
+
+def test_a_program_that_gives_access_is_asked_about_as_for_a_token(home: Machine, tmp_path: Path) -> None:
+    """Whoever may not have the token gets no key for the gateway either."""
+    script = tmp_path / "giver"
+    keyfob = shlex.join([*KEYFOB, "grants", "create", "here", "--name", "mine", "--json"])
+    script.write_text(f"#!/bin/sh\n{keyfob}\nexit $?\n")
+    script.chmod(0o755)
+    refused = home.processes.run([str(script)], home.env)
+    assert (refused.code, refused.out) == (8, "")
+    assert "giver may not use the token of here/alice" in refused.err
+    assert home.run("grants", "list", "--all", "--json", unlocked=False).json == {"grants": []}
+    allowed = permissions(home, "--allow", str(script), "here", "--hour", "--json").json
+    made = home.processes.run([str(script)], home.env)
+    assert made.code == 0, made.err
+    assert made.json["account"] == "here/alice"
+    assert permissions(home, "--revoke", allowed["id"]).code == 0

@@ -50,7 +50,7 @@ PROBLEM = "application/problem+json"
 PLAIN = "text/plain"  # the bare token, for clients that cannot afford a JSON parser
 HEADER = "text/x-keyfob-header"  # the whole header line
 _ACTIONS = ("renew", "test", "rename", "disconnect", "remove")  # on an account
-_KINDS = ("accounts", "token", "id-token", "sign", *_ACTIONS)
+_KINDS = ("accounts", "token", "id-token", "sign", "consent", *_ACTIONS)
 _SECONDS = re.compile(r"[0-9]{1,10}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?")
 MIN_LIFE_MOST = 10 * 365 * 86_400  # seconds
 
@@ -149,6 +149,10 @@ class Api:
                 account = self.accounts.resolve("/".join(ref)).account
                 self._require(peer, account, allowed)
                 return token_answer(self.id_tokens.token(account.key), request)
+            case "POST", ["v1", "consent", *ref]:
+                account = self.accounts.resolve("/".join(ref)).account
+                self._consent(peer, account, allowed)
+                return document({"account": account.id})
             case "POST", ["v1", "sign", *ref]:
                 return self._sign(request, peer, "/".join(ref), allowed)
             case "POST", ["v1", what, *ref] if what in _ACTIONS:
@@ -255,6 +259,9 @@ class Api:
         if self.control is not None and self.control.vault.locked:
             # Not left to the vault: a token whose renewal is still being saved comes from memory.
             raise KeychainError("The agent is locked", code="agent_locked")
+        self._consent(peer, account, allowed)
+
+    def _consent(self, peer: Peer, account: Account, allowed: str | None) -> None:
         if self.consent is not None and account.key != allowed:
             self.consent.require(peer, account.id, account.key)
 

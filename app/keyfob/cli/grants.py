@@ -9,6 +9,7 @@ import click
 
 from keyfob.cli import words
 from keyfob.cli.administering import carry_out
+from keyfob.cli.consenting import ask_consent
 from keyfob.cli.keys import ONCE, span
 from keyfob.cli.options import account_argument, json_option, pass_session
 from keyfob.cli.server import RemoteServer, server_options
@@ -91,6 +92,8 @@ def create(
             "This system does not say which user a program belongs to",
             remedy="Leave out --for, so that a key is made.",
         )
+    if server is None:
+        ask_consent(session, [account])
     found = carry_out(
         session,
         server,

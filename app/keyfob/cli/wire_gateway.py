@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from keyfob.cli.consenting import ask_consent
 from keyfob.cli.gateway_database import database
 from keyfob.cli.session import Session
 from keyfob.cli.wire_shown import ask, print_changes, show
@@ -53,6 +54,7 @@ def wire_through_gateway(session: Session, tool: str, asked: Asked, terms: Terms
     names = ", ".join(dict.fromkeys(reach.account for reach in planned.reaches))
     if changes or before.gateway is None:
         ask(f"Give {tool} access to {names} through the gateway?", yes)
+        ask_consent(session, dict.fromkeys(reach.account for reach in planned.reaches))
     found = _make(session, tool, asked, terms, planned)
     _print(session, tool, found, changes)
     if not is_running(asked.gateway or ""):

@@ -76,6 +76,11 @@ def sign(
     return _document("POST", account_path("sign", account), request_to_sign(method, url, nonce, rejected))
 
 
+def consent(account: str) -> None:
+    """Returns when the program that asks may use the account, as for its token. Raises the refusal."""
+    _document("POST", account_path("consent", account), {})
+
+
 def renew(account: str) -> dict[str, Any]:
     """Renew the account now; the account, as `keyfob status --json` shows it."""
     return _document("POST", account_path("renew", account))
