@@ -66,11 +66,12 @@ class Application:
         ports: Callable[[WebPorts], WebPorts] | None = None,
         secret_keys: tuple[str, ...] = (SECRET_KEY,),
         public: str = PUBLIC,
+        presets: Path = Path("nowhere"),
         **settings: Any,
     ) -> None:
         url = f"sqlite:///{database}" if isinstance(database, Path) else database
         self.events: list[SessionEvent] = []
-        made = web_ports(url, Path("nowhere"))
+        made = web_ports(url, presets)
         self.settings = WebSettings(public, apps, secret_keys=secret_keys, **settings)
         self.web = WebSignIn(
             self.settings,

@@ -277,4 +277,4 @@ def test_the_tables_have_a_version_of_their_own(tmp_path: Path) -> None:
         pass
     with closing(sqlite3.connect(tmp_path / "web.db")) as database:
         names = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    assert names == {"web_states", "web_sessions", "web_version"}
+    assert names == {"web_states", "web_sessions", "web_clients", "web_version"}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from keyfob.core.account import Record
 from keyfob.core.errors import SettingWrong
 from keyfob.core.grant import SigningKey
-from keyfob.core.provider import Provider
+from keyfob.core.provider import Provider, Server
 from keyfob.core.words import Algorithm, ClientAuth
 from keyfob.gateway.web.client_keys import ClientKeySet
+from keyfob.gateway.web.registrations import Registrations
 from keyfob.gateway.web.settings import AppRegistration, WebSettings
 from keyfob.protocol.context import Client, FlowContext
 from keyfob.protocol.env import FlowEnv
@@ -18,15 +21,30 @@ ATPROTO_ALG: Algorithm = "ES256"  # the one algorithm that each atproto server t
 
 
 class Clients:
-    """Thread-safe; sends nothing."""
+    """Blocking and thread-safe."""
 
     def __init__(
-        self, settings: WebSettings, keys: ClientKeySet, contexts: ContextBuilder, env: FlowEnv
+        self,
+        settings: WebSettings,
+        keys: ClientKeySet,
+        contexts: ContextBuilder,
+        env: FlowEnv,
+        registrations: Registrations,
     ) -> None:
         self._settings, self._keys, self._contexts, self._env = settings, keys, contexts, env
+        self._registrations = registrations
 
-    def for_sign_in(self, app: AppRegistration, provider: Provider) -> tuple[Client, ClientSecrets]:
-        """The client of a new sign-in. Raises SettingWrong."""
+    def for_sign_in(
+        self,
+        app: AppRegistration,
+        provider: Provider,
+        server: Server,
+        inputs: Mapping[str, str],
+        scopes: tuple[str, ...],
+    ) -> tuple[Client, ClientSecrets]:
+        """The client of a new sign-in, registered now if the provider takes that. Raises SettingWrong,
+        SQLAlchemyError, and as registration does.
+        """
         if "atproto" in provider.methods and app.client_id is None:
             key = self._keys.newest(self._env.now(), ATPROTO_ALG)
             if key is None and self._keys.keys:
@@ -34,6 +52,14 @@ class Clients:
             auth: ClientAuth = "private_key_jwt" if key else "none"
             return Client(self._settings.client_id, auth, None, key), _named(key)
         if app.client_id is None:
+            if provider.policy.blocked:
+                raise SettingWrong(
+                    provider.policy.blocked,
+                    code="blocked_by_terms",
+                    facts={"page": provider.policy.terms or ""},
+                )
+            if self._registrations.needed(provider):
+                return self._registrations.client(provider, server, inputs, scopes)
             return self._without_registration(provider)
         auth = app.client_auth or auth_for(provider, app.secret is not None)
         if auth != "private_key_jwt":
@@ -56,6 +82,13 @@ class Clients:
                 "redirect": self._settings.callback_url,
             },
         )
+
+    def forget(self, record: Record) -> None:
+        """The server refuses the client: if it was registered, it is registered anew the next time. Raises
+        SQLAlchemyError.
+        """
+        account = record.account
+        self._registrations.forget(account.provider, account.pin.inputs, account.asked_scopes)
 
     def context(
         self, app: AppRegistration | None, record: Record, secrets: ClientSecrets, dpop_key: SigningKey | None

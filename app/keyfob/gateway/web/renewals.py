@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -22,11 +20,11 @@ from keyfob.core.grant import Grant
 from keyfob.core.renewal import backoff, jitter_of, renews_at, serves
 from keyfob.core.secret import Secret
 from keyfob.gateway.web.clients import Clients
+from keyfob.gateway.web.database import database
 from keyfob.gateway.web.events import Events, SessionEvent
 from keyfob.gateway.web.revoking import Revoking
 from keyfob.gateway.web.sessions import SessionKey, Sessions, Stored
 from keyfob.gateway.web.settings import WebSettings
-from keyfob.gateway.web.sign_ins import database_failed
 from keyfob.gateway.web.states import States
 from keyfob.ports import Locks
 from keyfob.protocol.env import FlowEnv
@@ -72,7 +70,7 @@ class Renewals:
             found = self._living(key)
             if self._serves(found, rejected):
                 return found
-        with self._locks.hold(f"web-session-{key.id}", timeout=LOCK_WAIT), database():
+        with self._locks.hold(_lock_of(key), timeout=LOCK_WAIT), database():
             found = self._living(key)
             if self._serves(found, rejected):
                 return found  # another thread or server has renewed it
@@ -217,7 +215,7 @@ class Renewals:
             self._sessions.put_off(found.key, None)  # its browser learns it when it comes
             return
         try:
-            with self._locks.hold(f"web-session-{found.key.id}", timeout=timedelta(0)):
+            with self._locks.hold(_lock_of(found.key), timeout=timedelta(0)):
                 now = self._sessions.get(found.key)
                 if now is None or now.grant is None or now.ended_why is not None:
                     return
@@ -232,10 +230,6 @@ class Renewals:
                 self._sessions.put_off(found.key, self._env.now() + timedelta(minutes=30))
 
 
-@contextmanager
-def database() -> Iterator[None]:
-    """Raises Transient for what the database raises."""
-    try:
-        yield
-    except SQLAlchemyError as error:
-        raise database_failed(error) from None
+def _lock_of(key: SessionKey) -> str:
+    """Some sessions share a lock, so that there are no more than 4096, however many sessions come and go."""
+    return f"web-session-{key.id[:3]}"

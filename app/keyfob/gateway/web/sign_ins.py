@@ -6,19 +6,17 @@ server may finish what another began.
 
 from __future__ import annotations
 
-import logging
 import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 from urllib.parse import urlsplit
-
-from sqlalchemy.exc import SQLAlchemyError
 
 from keyfob.core.access import default_access, scopes_for
 from keyfob.core.account import Account, Connected, Record
-from keyfob.core.errors import KeyfobError, NotFound, PeerFault, SettingWrong, Transient, Usage
+from keyfob.core.errors import KeyfobError, NotFound, PeerFault, SettingWrong, Usage
 from keyfob.core.grant import Grant
 from keyfob.core.hosts import is_inside
 from keyfob.core.http import Callback
@@ -28,6 +26,7 @@ from keyfob.core.secret import Secret
 from keyfob.core.text import plain
 from keyfob.engine import WebPorts
 from keyfob.gateway.web.clients import Clients
+from keyfob.gateway.web.database import database
 from keyfob.gateway.web.revoking import Revoking
 from keyfob.gateway.web.settings import AppRegistration, WebSettings
 from keyfob.gateway.web.states import Begun, States
@@ -46,7 +45,7 @@ from keyfob.service.sign_in.new_account import account_from, pin_of
 from keyfob.service.sign_in.new_contexts import binding_algorithm
 from keyfob.service.sign_in.prepared import SignInOutcome
 
-log = logging.getLogger("keyfob.gateway.web")
+T = TypeVar("T")
 SERVER_KNOWN_FOR = timedelta(minutes=10)
 SERVERS_MOST = 500
 _PLC = "plc"  # an input of tests and private networks: the directory of identities
@@ -102,48 +101,12 @@ class SignIns:
             raise NotFound(f"There is no sign-in called {plain(name, 60)}", code="provider_not_found")
         if not is_own_path(return_to, self._settings.origin):
             raise Usage("The page to go back to is not on this server")
-        preset = self._ports.presets.get(app.provider)
-        method = method_of(preset)
-        values = _inputs(preset, method, app, inputs)
-        provider = fill(preset, {k: v for k, v in values.items() if k != _PLC})
-        client, secrets = self._clients.for_sign_in(app, provider)
-        resolved = self._resolved(values) if method == "atproto" else None
-        server = resolved.server if resolved else self._server(provider, values)
-        context = FlowContext(
-            provider=provider,
-            server=server,
-            client=client,
-            env=self._env,
-            redirect_uri=self._settings.callback_url,
-            scopes=tuple(app.scopes)
-            if app.scopes is not None
-            else scopes_for(provider, default_access(provider), base=provider.scopes),
-            resource=provider.resource,
-            inputs=values,
-        )
-        alg = binding_algorithm(context, always=method == "atproto")
-        context = replace(context, dpop_key=self._ports.new_key(alg) if alg else None)
+        context, resolved, secrets = self._context(app, inputs)
         state, verifier = self._ports.entropy(STATE_BYTES), Secret(self._ports.entropy(VERIFIER_BYTES))
         nonce = Secret(self._ports.entropy(STATE_BYTES)) if "openid" in context.scopes else None
-        if resolved is not None:
-            flow = atproto.authorization_address(
-                context, resolved, state=Secret(state), code_verifier=verifier
-            )
-        else:
-            flow = authorize.authorization_address(
-                context, state=Secret(state), nonce=nonce, code_verifier=verifier
-            )
-        address = self._runner.run(flow)
-        pin = pin_of(context, method)
-        if resolved is not None:
-            pin = replace(pin, api_base=resolved.pds)
-        account = Account(
-            self._ports.entropy(12), provider.id, app.id, method,
-            (resolved.did if resolved else None) or "", pin, asked_scopes=context.scopes,
-        )  # fmt: skip
         begun = Begun(
             app=app.id,
-            record=Record(account, Connected()),
+            record=self._record(app, context, resolved),
             return_to=return_to,
             code_verifier=verifier,
             nonce=nonce,
@@ -152,11 +115,67 @@ class SignIns:
             handle=resolved.handle if resolved else None,
             near=resolved.near if resolved else False,
         )
-        try:
+        if resolved is not None:
+            flow = atproto.authorization_address(
+                context, resolved, state=Secret(state), code_verifier=verifier
+            )
+        else:
+            flow = authorize.authorization_address(
+                context, state=Secret(state), nonce=nonce, code_verifier=verifier
+            )
+        address = self._run(flow, begun.record)
+        with database():
             self._states.add(state, browser, begun, self._env.now())
-        except SQLAlchemyError as error:
-            raise database_failed(error) from None
         return address
+
+    def _context(
+        self, app: AppRegistration, inputs: Mapping[str, str]
+    ) -> tuple[FlowContext, atproto.Resolved | None, ClientSecrets]:
+        preset = self._ports.presets.get(app.provider)
+        method = method_of(preset)
+        values = _inputs(preset, method, app, inputs)
+        provider = fill(preset, {k: v for k, v in values.items() if k != _PLC})
+        resolved = self._resolved(values) if method == "atproto" else None
+        server = resolved.server if resolved else self._server(provider, values)
+        scopes = scopes_for(provider, default_access(provider), base=provider.scopes)
+        scopes = scopes if app.scopes is None else tuple(app.scopes)
+        with database():
+            client, secrets = self._clients.for_sign_in(app, provider, server, values, scopes)
+        context = FlowContext(
+            provider=provider,
+            server=server,
+            client=client,
+            env=self._env,
+            redirect_uri=self._settings.callback_url,
+            scopes=scopes,
+            resource=provider.resource,
+            inputs=values,
+        )
+        alg = binding_algorithm(context, always=method == "atproto")
+        return replace(context, dpop_key=self._ports.new_key(alg) if alg else None), resolved, secrets
+
+    def _record(
+        self, app: AppRegistration, context: FlowContext, resolved: atproto.Resolved | None
+    ) -> Record:
+        """What is pinned from here on. Its subject is known only for a handle."""
+        method: Method = "atproto" if resolved is not None else "oauth"
+        pin = pin_of(context, method)
+        if resolved is not None:
+            pin = replace(pin, api_base=resolved.pds)
+        subject = (resolved.did if resolved else None) or ""
+        key, provider = self._ports.entropy(12), context.provider.id
+        account = Account(key, provider, app.id, method, subject, pin, asked_scopes=context.scopes)
+        return Record(account, Connected())
+
+    def _run(self, flow: Flow[T], record: Record, handlers: EffectHandlers | None = None) -> T:
+        """The flow's value. A client that the server does not know any more is registered anew next time."""
+        try:
+            return self._runner.run(flow, handlers)
+        except SettingWrong as refused:
+            if refused.code == "client_refused":
+                with database():
+                    self._clients.forget(record)
+            raise
 
     def _resolved(self, values: Mapping[str, str]) -> atproto.Resolved:
         identifier = values.get("handle") or values.get("instance") or ""
@@ -185,10 +204,8 @@ class SignIns:
         """
         state = _state_in(path.removeprefix(urlsplit(self._settings.callback_url).path), query)
         now = self._env.now()
-        try:
+        with database():
             begun = self._states.find(state, browser, now) if state and browser else None
-        except SQLAlchemyError as error:
-            raise database_failed(error) from None
         if begun is None or state is None:
             raise NotThisBrowserError("This sign-in did not begin in this browser, or it is over")
         app = self._settings.app(begun.app)
@@ -201,10 +218,8 @@ class SignIns:
             if accepted.why is Why.ISSUER:
                 raise PeerFault("A different server answered", code="issuer_mismatch")
             raise NotThisBrowserError("The address that the browser came back to has no answer in it")
-        try:
+        with database():
             first = self._states.use_up(state)
-        except SQLAlchemyError as error:
-            raise database_failed(error) from None
         if not first:
             raise NotThisBrowserError("This sign-in is over already")
         callback = Callback(accepted.params, now)
@@ -231,7 +246,7 @@ class SignIns:
                 context, callback, state=state, nonce=begun.nonce, code_verifier=begun.code_verifier
             )
         try:
-            result = self._runner.run(flow, EffectHandlers(keep=received.append))
+            result = self._run(flow, begun.record, EffectHandlers(keep=received.append))
         except KeyfobError as error:
             # Who breaks the protocol is not spoken to again, not even to give something back.
             broken = isinstance(error, PeerFault) and error.code != "response_invalid"
@@ -254,11 +269,6 @@ def method_of(preset: Provider) -> Method:
         if method in preset.methods:
             return method
     raise SettingWrong(f"{preset.title} has no sign-in with a browser", code="method_not_offered")
-
-
-def database_failed(error: SQLAlchemyError) -> Transient:
-    """The error for a database that did not do as it was asked. Its own text may have values in it."""
-    return Transient("The database cannot be used now", detail=type(error).__name__)
 
 
 def _inputs(

@@ -34,6 +34,15 @@ class StateRow(Base):
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
 
 
+class ClientRow(Base):
+    """A client that a server issued by registration. `client_key` is the hash of what it is for."""
+
+    __tablename__ = "web_clients"
+
+    client_key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+
+
 class SessionRow(Base):
     """Who is signed in in one browser. `ended_why` stays for a while, so that the browser learns it once."""
 

@@ -21,10 +21,12 @@ from keyfob.gateway.web.calls import Calls
 from keyfob.gateway.web.client_keys import ClientKeySet
 from keyfob.gateway.web.clients import Clients
 from keyfob.gateway.web.cookies import SESSION, Cookies, clearing, new_id
+from keyfob.gateway.web.database import database
 from keyfob.gateway.web.documents import client_metadata
 from keyfob.gateway.web.events import Events, Observer, SessionEvent
 from keyfob.gateway.web.outside import Codec
-from keyfob.gateway.web.renewals import Renewals, database
+from keyfob.gateway.web.registrations import Registrations
+from keyfob.gateway.web.renewals import Renewals
 from keyfob.gateway.web.revoking import Revoking
 from keyfob.gateway.web.sealing import Sealer
 from keyfob.gateway.web.sessions import SessionKey, Sessions, Stored
@@ -76,7 +78,9 @@ class WebSignIn:
         codec = Codec(ports.dumps, ports.load)
         self._env = env = FlowEnv(lambda: ports.entropy(16), ports.clock)
         runner, api_runner = Runner(ports.transport), Runner(ports.api)
-        clients = Clients(settings, self.client_keys, ContextBuilder(ports.presets, memory_vault(), env), env)
+        registrations = Registrations(settings, self._database, sealer, runner, env, ports.locks)
+        contexts = ContextBuilder(ports.presets, memory_vault(), env)
+        clients = Clients(settings, self.client_keys, contexts, env, registrations)
         self._states = States(self._database, sealer, codec)
         self.sessions = Sessions(self._database, sealer, codec)
         self._events = Events(tuple(observers))

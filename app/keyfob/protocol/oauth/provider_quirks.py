@@ -48,15 +48,21 @@ def own_sign_in(quirks: Iterable[QuirkName]) -> OwnSignIn | None:
 
 
 def own_registration(
-    provider: Provider, server: Server, redirect_uri: str | None, scopes: Sequence[str]
+    provider: Provider,
+    server: Server,
+    redirect_uri: str | None,
+    scopes: Sequence[str],
+    client_name: str = "Keyfob",
 ) -> Flow[Registered] | None:
-    """The registration of a client that a quirk has instead of RFC 7591."""
+    """The registration of a client that a quirk has instead of RFC 7591. `client_name` is shown to users
+    where the provider takes one.
+    """
     if sso_oidc.QUIRK in provider.quirks:
         return sso_oidc.register(server, redirect_uri, scopes)
     if "mastodon_apps" not in provider.quirks:
         return None
     base = server.issuer or provider.issuer or ""
-    return register_mastodon(base, client_name="Keyfob", redirect_uri=redirect_uri or "", scopes=scopes)
+    return register_mastodon(base, client_name=client_name, redirect_uri=redirect_uri or "", scopes=scopes)
 
 
 def exchange_params(quirks: Iterable[QuirkName], state: Secret) -> dict[str, str]:
