@@ -5,92 +5,22 @@ from __future__ import annotations
 import re
 import shutil
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 
 from keyfob.core.times import to_rfc3339
 from support.oidc_provider import OidcProvider
-from support.running import Ran, until
+from support.running import until
 from support.session import DesktopSession
-from support.workshop import Bench
+from support.two_homes import Stage, two_homes
 
 pytestmark = [pytest.mark.servers, pytest.mark.network, pytest.mark.keychain, pytest.mark.timeout(600)]
-PRESET = """\
-id = "op"
-title = "OP"
-tested = "software"
-methods = ["oauth"]
-issuer = "{issuer}"
-discovery = "openid"
-scopes = ["openid", "profile", "email", "offline_access"]
-[client]
-client_id = "native"
-[redirect]
-port = "any"
-[api]
-base = "{issuer}"
-[identity]
-source = "userinfo"
-[identity.map]
-subject = "sub"
-[revocation]
-style = "rfc7009"
-"""
-VISIT = """\
-import sys, urllib.request
-sys.path[:0] = {path!r}
-from support.oidc_provider import Person
-with Person({person!r}) as person:
-    at = person.visit(sys.argv[1], until="http://127.0.0.1")
-    while "/callback?" not in at:
-        at = person.visit(at, until="http://127.0.0.1")
-    person.visit(at)
-"""
-
-
-@dataclass
-class Stage:
-    """A server's home with a gateway, and a desktop's home. Both have the preset."""
-
-    server: Bench
-    desktop: Bench
-    provider: OidcProvider
-    url: str
-    key: str
-
-    def connect(self, *words: str, url: str | None = None, person: str = "alice", **env: str) -> Ran:
-        script = self.desktop.home.parent / "visit.py"
-        script.write_text(VISIT.format(path=[str(Path(__file__).parents[1])], person=person))
-        browser = {"BROWSER": f"{sys.executable} {script} %s", "PYTHONWARNINGS": "default"}
-        remote = {"KEYFOB_SERVER": url or self.url, "KEYFOB_SERVER_KEY": self.key}
-        return self.desktop.keyfob("connect", "op", "--timeout", "40", *words, **(browser | remote | env))
-
-    def accounts(self) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = self.server.keyfob("accounts", "--json").json["accounts"]
-        return rows
-
-    def me(self, key: str, account: str) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {key}"}
-        return httpx.get(f"{self.url}/{account}/me", headers=headers, trust_env=False, timeout=30)
-
-
-def bench_in(folder: Path, env: dict[str, str], provider: OidcProvider) -> Bench:
-    folder.mkdir()
-    made = Bench.at(folder, env, provider, provider)  # type: ignore[arg-type]
-    presets = made.keyfob_home / "config" / "providers"
-    presets.mkdir(parents=True, exist_ok=True, mode=0o700)
-    (presets / "op.toml").write_text(PRESET.format(issuer=provider.issuer))
-    return made
 
 
 @pytest.fixture(scope="module")
@@ -101,23 +31,8 @@ def provider() -> Iterator[OidcProvider]:
 
 @pytest.fixture
 def stage(session: DesktopSession, tmp_path: Path, provider: OidcProvider) -> Iterator[Stage]:
-    provider.reset()
-    for person in ("alice", "bob"):
-        provider.revoke(person)
-    server = bench_in(tmp_path / "server", session.env, provider)
-    desktop = bench_in(tmp_path / "desktop", session.env, provider)
-    key = server.keyfob("keys", "create", "--user", "root", "--admin", "--json").json["key"]
-    process = server.processes.start(["keyfob", "serve", "--port", "0"], server.env)
-    assert process.stdout is not None
-    found = re.fullmatch(r"Listening on (http://127\.0\.0\.1:\d+)\n", process.stdout.readline())
-    assert found
-    try:
-        yield Stage(server, desktop, provider, found[1], key)
-    finally:
-        process.terminate()
-        process.wait(60)
-        for bench in (server, desktop):
-            bench.processes.end()
+    with two_homes(tmp_path, session.env, provider) as made:
+        yield made
 
 
 def test_the_server_has_the_account_and_the_desktop_nothing(stage: Stage) -> None:
