@@ -356,3 +356,6 @@ def test_a_gateway_that_does_not_run_is_named(bench: Bench) -> None:
     assert "The gateway does not run at http://127.0.0.1:9. To start it, run: keyfob serve" in done.err
     for wrong in ("http://gateway.example.org", "ftp://127.0.0.1", "https://a@b.example", "nonsense"):
         assert bench.keyfob(*words[:4], "--gateway", wrong, "--yes").code == 2, wrong
+    elsewhere = bench.keyfob(*words[:4], "--gateway", "https://gateway.example.org", "--yes")
+    assert (elsewhere.code, elsewhere.out) == (8, "")
+    assert "keyfob grants create --server" in elsewhere.err

@@ -6,6 +6,7 @@ The key, its grants and the tool's files are made together: if one of them fails
 from __future__ import annotations
 
 import http.client
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -15,9 +16,11 @@ from urllib.parse import urlsplit
 import click
 
 from keyfob.cli.consenting import ask_consent
-from keyfob.cli.gateway_database import database
+from keyfob.cli.gateway_database import VARIABLE, database
 from keyfob.cli.session import Session
 from keyfob.cli.wire_shown import ask, print_changes, show
+from keyfob.core.errors import SettingWrong
+from keyfob.core.hosts import is_loopback
 from keyfob.core.secret import Secret
 from keyfob.engine import Engine
 from keyfob.tools.edits import Change
@@ -46,6 +49,12 @@ def wire_through_gateway(session: Session, tool: str, asked: Asked, terms: Terms
     and SignInEnded.
     """
     engine = session.engine
+    if not is_loopback(urlsplit(asked.gateway or "").hostname) and VARIABLE not in os.environ:
+        raise SettingWrong(
+            f"The keys of {asked.gateway} are not on this computer",
+            remedy="Set KEYFOB_DATABASE_URL to that gateway's database, or make a key with `keyfob grants "
+            "create --server` and enter it in the tool's settings.",
+        )
     before = engine.tool_setup.asked(tool)
     asked = replace(asked, key_id=before.key_id)
     planned = engine.tool_setup.plan(tool, asked)
