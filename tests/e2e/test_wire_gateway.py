@@ -230,7 +230,7 @@ def test_variables_for_any_program(bench: Bench, gateway: str) -> None:
     assert done.code == 0, done.err
     found = dict(line.split("=", 1) for line in done.out.splitlines())
     assert found["WORKSHOP_BASE_URL"] == f"{gateway}/workshop/alice"
-    key = found["WORKSHOP_TOKEN"]
+    key = found["WORKSHOP_API_KEY"]
     assert get(f"{gateway}/workshop/alice/api/user", key).status_code == 200
     again = bench.keyfob("wire", "env", "workshop", "--through-gateway", "--gateway", gateway, "--yes")
     assert again.out == done.out

@@ -5,13 +5,13 @@ They use accounts through the gateway. The variables are printed, or written to 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from keyfob.core.account import AccountView
 from keyfob.core.text import plain
 from keyfob.tools import hosts
-from keyfob.tools.commands import variable_of
 from keyfob.tools.setup import (
     FILE,
     GatewayAccess,
@@ -38,6 +38,14 @@ def base_url(sdk: str, account: AccountView, gateway: GatewayAccess) -> tuple[st
     return gateway.base + str(entry["path"]), [note]
 
 
+def variables_of(provider: str) -> tuple[str, str]:
+    """The variables for a provider's base URL and key: `GITHUB_BASE_URL`, `GITHUB_API_KEY`. The SDKs of
+    OpenAI and Anthropic read theirs by these names.
+    """
+    name = re.sub(r"[^A-Z0-9]+", "_", provider.removesuffix("-api").upper())
+    return f"{name}_BASE_URL", f"{name}_API_KEY"
+
+
 def _openai(request: SetupRequest, gateway: GatewayAccess) -> SetupPlan:
     return _of_sdk("openai", request, gateway)
 
@@ -58,15 +66,12 @@ def _of_sdk(sdk: str, request: SetupRequest, gateway: GatewayAccess) -> SetupPla
 
 
 def _environment(request: SetupRequest, gateway: GatewayAccess) -> SetupPlan:
-    """`GITHUB_BASE_URL` and `GITHUB_TOKEN`, or the names that the provider's own SDK reads."""
+    """`GITHUB_BASE_URL` and `GITHUB_API_KEY`, for each account."""
     accounts = request.accounts if request.named else [one_account(request, "env")]
-    known = hosts.table("sdk")
     variables: dict[str, str] = {}
     for account in accounts:
-        entry = next((each for each in known.values() if account.provider in each["providers"]), None)
-        token = variable_of(account.provider)
-        names = (entry["base_url"], entry["key"]) if entry else (f"{token[:-6]}_BASE_URL", token)
-        variables |= {names[0]: gateway.url(account), names[1]: gateway.key_text()}
+        base, key = variables_of(account.provider)
+        variables |= {base: gateway.url(account), key: gateway.key_text()}
     found = _written(request, "env", variables)
     found.reaches.extend(Reach(account.id) for account in accounts)
     return found

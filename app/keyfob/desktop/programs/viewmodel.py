@@ -26,6 +26,7 @@ from keyfob.desktop.shared.palette import ENDED_TILE
 from keyfob.desktop.window.names import face_of, name_of, shorter
 from keyfob.gateway.grants import Grant, Uses
 from keyfob.gateway.own_gateway import Standing
+from keyfob.tools.sdk import variables_of
 
 ENDED_MOST = 5
 NAME_MOST = 60  # characters of a program's name that are shown
@@ -251,7 +252,7 @@ def summary(grant: Grant, account: str, address: str, zone: tzinfo | None = None
         account,
         address + account_path(provider, label),
         tuple(facts),
-        words.variables(provider),
+        variables_of(provider),
     )
 
 

@@ -140,11 +140,3 @@ def pattern_of(path: str) -> tuple[str, ...]:
         raise ValueError("This path can be read in two ways. Leave out “//” and dots between slashes.")
     whole = "/" + text.strip("/") if "*" not in text else "/" + text.removeprefix("/")
     return (whole if "*" in whole else f"{whole.rstrip('/')}/**",)
-
-
-def variables(provider: str) -> tuple[str, str]:
-    """The environment variables for address and key: `GITHUB_BASE_URL`, `GITHUB_API_KEY`. SDKs of OpenAI and
-    Anthropic read theirs by these names.
-    """
-    prefix = re.sub(r"[^A-Z0-9]+", "_", provider.removesuffix("-api").upper())
-    return f"{prefix}_BASE_URL", f"{prefix}_API_KEY"
