@@ -345,6 +345,22 @@ def test_the_api_s_hosts_and_the_resource_are_written(engine: Engine) -> None:
     assert engine.providers.get("work").resource == "api://one"
 
 
+def test_the_formats_of_llm_requests_are_written(engine: Engine) -> None:
+    words = ("--api-base", "https://api.example/v1", "--format", "openai_chat=https://api.example/v1")
+    ran = call(engine, "add", "work", "--issuer", ISSUER, "--client-id", "c", *words)
+    assert ran.code == 0, ran.err
+    assert written_file(engine, "work")["formats"] == {"openai_chat": "https://api.example/v1"}
+    assert engine.providers.get("work").formats.openai_chat == "https://api.example/v1"
+
+
+def test_a_format_that_does_not_exist_is_refused(engine: Engine) -> None:
+    ran = call(
+        engine, "add", "work", "--issuer", ISSUER, "--client-id", "c", "--format", "chat=https://a.example"
+    )
+    assert ran.code == 2
+    assert "openai_chat, openai_responses, anthropic_messages" in ran.err
+
+
 def test_a_preset_of_keyfob_is_not_shadowed_unasked(engine: Engine) -> None:
     words = ("add", "github", "--issuer", ISSUER, "--client-id", "c")
     refused = call(engine, *words)

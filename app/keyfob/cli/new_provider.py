@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
+FORMATS = ("openai_chat", "openai_responses", "anthropic_messages")
 OPTION_OF = {
     "authorization_endpoint": "The authorization endpoint, if the discovery document does not contain it.",
     "token_endpoint": "The token endpoint, if the discovery document does not contain it.",
@@ -37,7 +38,23 @@ OPTION_OF = {
 }
 
 
+def _formats(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for entry in given:
+        name, equals, url = entry.partition("=")
+        if name not in FORMATS or not equals:
+            raise Usage(
+                f"{plain(entry, 80)!r} does not name a format and its address",
+                remedy=f"Write it as {FORMATS[0]}=https://…. The formats are {', '.join(FORMATS)}.",
+            )
+        found[name] = url
+    return found
+
+
 def _api_options(function: F) -> F:
+    function = click.option("--format", "formats", multiple=True, metavar="FORMAT=URL", callback=_formats,
+        help="A format of LLM requests that the API speaks, and the address that its paths begin with. "
+        "Repeatable.")(function)  # fmt: skip
     function = click.option("--api-host", "api_hosts", multiple=True, metavar="HOST",
         help="Another host that the token may be sent to. Repeatable.")(function)  # fmt: skip
     return click.option("--api-base", metavar="URL",

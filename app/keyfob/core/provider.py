@@ -39,6 +39,7 @@ from keyfob.core.provider_requests import (
     AnswerPattern,
     Api,
     DeviceProfile,
+    Formats,
     IdentitySource,
     Lifetimes,
     Revocation,
@@ -78,6 +79,7 @@ __all__ = [
     "ClientProfile",
     "DeviceProfile",
     "Endpoints",
+    "Formats",
     "IdentitySource",
     "Input",
     "Lifetimes",
@@ -297,6 +299,7 @@ class Provider:
     token_answer: TokenAnswer = field(default_factory=TokenAnswer)
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     api: Api = field(default_factory=Api)
+    formats: Formats = field(default_factory=Formats)
     identity: IdentitySource = field(default_factory=IdentitySource)
     test: TestRequest | None = None
     revocation: Revocation = field(default_factory=Revocation)

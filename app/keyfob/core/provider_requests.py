@@ -11,6 +11,7 @@ from typing import Annotated
 
 from keyfob.core.limits import Limits, Line, Meaning, Name, Pattern, Seconds, Title, Url, Words
 from keyfob.core.words import (
+    Channel,
     ExpiresKind,
     IdentityFrom,
     Placement,
@@ -156,6 +157,24 @@ class Api:
         Mapping[str, str],
         Meaning("header: path into the claims of an access token that is a JWT"),
     ] = field(default_factory=no_texts)
+
+
+@dataclass(frozen=True, slots=True)
+class Formats:
+    """The formats of LLM requests that the API speaks, each with the address that its paths begin with."""
+
+    openai_chat: Annotated[
+        Url | None,
+        Meaning("/chat/completions, /embeddings and /models follow it; the token is sent as Bearer"),
+    ] = None
+    openai_responses: Annotated[
+        Url | None, Meaning("/responses and /models follow it; the token is sent as Bearer")
+    ] = None
+    anthropic_messages: Annotated[Url | None, Meaning("/messages and /models follow it")] = None
+    channel: Annotated[
+        Channel | None,
+        Meaning("codex: Responses always streams there, stores nothing, and some fields are refused"),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)

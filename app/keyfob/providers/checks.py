@@ -42,6 +42,7 @@ RULES: tuple[Rule, ...] = (
     consistency.redirect,
     consistency.who_am_i,
     consistency.hosts,
+    consistency.formats,
     consistency.revocation,
 )
 

@@ -33,6 +33,7 @@ IDENTITY_NAMES = ("subject", "name", "username", "email", "avatar", "plan")
 ASKED = frozenset(
     {
         "identity.url", "test.url", "revocation.url", "revocation.without_secret.url", "api_key.identity.url",
+        "formats.openai_chat", "formats.openai_responses", "formats.anthropic_messages",
     }
 )  # fmt: skip
 SLOT = re.compile(r"\{([^{}]*)\}")
@@ -256,6 +257,12 @@ def hosts(preset: Provider, leaves: Leaves, ours: bool) -> Iterator[PresetFault]
                 "has a host that the preset does not list",
                 "Keyfob sends the token only to the hosts of the endpoints, api.base and api.hosts",
             )
+
+
+def formats(preset: Provider, _leaves: Leaves, _ours: bool) -> Iterator[PresetFault]:
+    """Whether a channel belongs to a format."""
+    if preset.formats.channel is not None and preset.formats.openai_responses is None:
+        yield PresetFault("formats.openai_responses", "is missing", "formats.channel is about this format")
 
 
 def _second_part(part: SecondPart, at: str) -> Iterator[PresetFault]:

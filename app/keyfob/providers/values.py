@@ -24,7 +24,7 @@ Leaves = list[tuple[str, str]]
 PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 URL_KEY = re.compile(
     r"^(docs|issuer|issuer_template|endpoints\.\w+|policy\.(register_at|terms)|client_credentials\.create_at|redirect\.uri"
-    r"|(api_key\.)?api\.base|(api_key\.)?identity\.url|test\.url|revocation\.(url|page|without_secret\.url)|api_key\.create_at)$"
+    r"|(api_key\.)?api\.base|formats\.(openai_chat|openai_responses|anthropic_messages)|(api_key\.)?identity\.url|test\.url|revocation\.(url|page|without_secret\.url)|api_key\.create_at)$"
 )
 AT_OWN_SERVER = frozenset({"test.url", "identity.url", "api_key.identity.url"})  # may be paths
 HEADER_NAME = re.compile(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")

@@ -57,6 +57,7 @@ class NewPreset:
     subject_field: str | None = None
     api_base: str | None = None
     api_hosts: tuple[str, ...] = ()
+    formats: Mapping[str, str] = field(default_factory=lambda: EMPTY)  # of LLM requests, with their addresses
     resource: str | None = None  # RFC 8707
     replace: bool = False
 
@@ -214,6 +215,7 @@ def _table(new: NewPreset, kind: str | None, server: Server) -> dict[str, object
         # OpenID Connect Core §11: offline_access is granted for sure only if consent is asked for.
         "authorize_params": {"prompt": "consent"} if speaks_openid and "offline_access" in scopes else {},
         "api": {"base": new.api_base, "hosts": list(_api_hosts(new))},
+        "formats": dict(new.formats),
         "identity": _identity(new, server, "openid" in scopes),
         "revocation": {"style": "rfc7009" if server.endpoints.revocation_endpoint else None},
     }
