@@ -122,7 +122,7 @@ def until(holds: Callable[[], object], seconds: float = 20.0) -> None:
 @contextmanager
 def running(engine: Engine, port: int) -> Iterator[tuple[OwnGateway, list[Standing]]]:
     said: list[Standing] = []
-    made = OwnGateway(engine.signer, engine.locks, engine.home.data, port, said.append)
+    made = OwnGateway(engine.signer, engine.locks, engine.home, port, said.append)
     thread = threading.Thread(target=made.run)
     thread.start()
     try:
@@ -185,7 +185,7 @@ def test_without_the_packages_nothing_breaks(engine: Engine, monkeypatch: pytest
 
 def test_stopped_before_it_began(engine: Engine) -> None:
     said: list[Standing] = []
-    gateway = OwnGateway(engine.signer, engine.locks, engine.home.data, 2026, said.append)
+    gateway = OwnGateway(engine.signer, engine.locks, engine.home, 2026, said.append)
     gateway.stop()
     gateway.run()
     assert [each.state for each in said] == ["starting", "off"]

@@ -77,6 +77,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "gateway": Verb("gateway:gateway", "Let nginx, Caddy or Envoy carry the gateway's traffic."),
         "web-keys": Verb("web_keys:web_keys", "Manage the client keys of web sign-in."),
         "grants": Verb("grants:grants", "Manage what callers of the gateway may do."),
+        "models": Verb("models:models", "Say which account a model's name stands for at the gateway."),
         "keys": Verb("keys:keys", "Manage the keys of the gateway's callers."),
         "users": Verb("users:users", "Manage the gateway's users and their passwords."),
         "audit": Verb("audit:audit", "Show what happened to the gateway's keys and users."),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import sessionmaker
 
     from keyfob.gateway.auth.result import AuthProvider
+    from keyfob.gateway.proxy.parts import Parts
     from keyfob.gateway.web import WebSignIn
 
 VARIABLE = "KEYFOB_GATEWAY_KEY"
@@ -68,6 +69,12 @@ TYPES = ("database", "static", "local", "oidc", "multi-oidc")
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The providers to sign in with, as YAML. Default: Bluesky.",
 )
+@click.option(
+    "--models",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Which account a model's name stands for. Default: what keyfob models add wrote.",
+)
 @pass_session
 def serve(
     session: Session,
@@ -80,6 +87,7 @@ def serve(
     engine_secret: Path | None,
     public_url: str | None,
     sign_in_file: Path | None,
+    models: Path | None,
 ) -> int:
     """Pass requests on to your accounts' APIs, with their credentials. Each caller sends its own key.
 
@@ -95,12 +103,15 @@ def serve(
       keyfob serve
       keyfob serve --auth-type static --auth-config keys.yaml
       keyfob serve --public-url https://app.example.org --sign-in sign-in.yaml
+      keyfob serve --models models.yaml
       curl -H "Authorization: Bearer $KEY" http://127.0.0.1:2026/github/you/user
     """
     check_packages()
     from keyfob.gateway.admin.server import PREFIX, Administration
     from keyfob.gateway.auth.tables import close_database, open_database
     from keyfob.gateway.engine_secret import FILE, EngineSecret
+    from keyfob.gateway.models import table_file
+    from keyfob.gateway.models.routes import llm_addresses
     from keyfob.gateway.own_gateway import serving
     from keyfob.gateway.proxy.own import OwnAddress
     from keyfob.gateway.proxy.serving import serve as run
@@ -120,6 +131,11 @@ def serve(
         engine = session.engine
         secret = EngineSecret(engine_secret or engine.home.data / FILE)
         administration = Administration(sessions, lambda tenant: engine if tenant is None else None)
+        table = table_file.WatchedTable(models or engine.home.config / table_file.FILE)
+
+        def more(parts: Parts) -> list[OwnAddress]:
+            return [OwnAddress(PREFIX, administration.handle), *llm_addresses(parts, engine.signer, table)]
+
         port = engine.settings.load().gateway_port if port is None else port
         with ExitStack() as held:
             if port and key is None and not auth_type and not os.environ.get(DATABASE):
@@ -134,7 +150,7 @@ def serve(
                 host=host,
                 port=port,
                 say=session.exactly,
-                more=(OwnAddress(PREFIX, administration.handle),),
+                more=more,
                 also=_routes(session, web) if web is not None else _no_routes,
             )
             asyncio.run(server)

@@ -74,8 +74,8 @@ ExpiresKind = Literal["seconds", "epoch", "rfc3339"]
 Placement = Literal["bearer", "header", "query", "basic", "basic_password"]
 SecondPlacement = Literal["header", "query"]  # where the second part of a key goes
 Verb = Literal["GET", "POST"]
-# How a backend of the Responses format departs from OpenAI's API. codex: that of ChatGPT, which the Codex command
-# line uses: it always streams, stores nothing, and refuses some fields.
+# How a backend of the Responses format departs from OpenAI's API. codex: that of ChatGPT, which the Codex
+# command line uses: it always streams, stores nothing, and refuses some fields.
 Channel = Literal["codex"]
 # What a server says while the user has not entered the code, or why it ends (RFC 8628 §3.5).
 DeviceError = Literal["authorization_pending", "slow_down", "access_denied", "expired_token"]

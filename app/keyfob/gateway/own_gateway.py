@@ -12,7 +12,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from keyfob.core.errors import Fault, KeyfobError, SettingWrong, Transient
@@ -21,7 +20,10 @@ from keyfob.gateway.packages import check_packages, own_url
 from keyfob.ports import Locks
 
 if TYPE_CHECKING:
+    from keyfob.gateway.proxy.own import OwnAddress
+    from keyfob.gateway.proxy.parts import Parts
     from keyfob.gateway.proxy.server import Gateway
+    from keyfob.process.home import Home
     from keyfob.service.accounts.signer import Signer
 
 log = logging.getLogger("keyfob.gateway")
@@ -66,10 +68,10 @@ class OwnGateway:
     """One run on one port. Thread-safe."""
 
     def __init__(
-        self, signer: Signer, locks: Locks, data: Path, port: int, say: Callable[[Standing], None]
+        self, signer: Signer, locks: Locks, home: Home, port: int, say: Callable[[Standing], None]
     ) -> None:
-        """`data`: the home's data folder. `say` is called on the thread of `run`."""
-        self._signer, self._locks, self._data, self._port, self._say = signer, locks, data, port, say
+        """`say` is called on the thread of `run`."""
+        self._signer, self._locks, self._home, self._port, self._say = signer, locks, home, port, say
         self._guard = threading.Lock()
         self._stopped = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -117,6 +119,8 @@ class OwnGateway:
         from keyfob.gateway.auth import create_auth_provider
         from keyfob.gateway.auth.tables import close_database, open_database
         from keyfob.gateway.engine_secret import FILE, EngineSecret
+        from keyfob.gateway.models import table_file
+        from keyfob.gateway.models.routes import llm_addresses
         from keyfob.gateway.proxy.server import Gateway
         from keyfob.gateway.proxy.serving import hosts_of, listening
 
@@ -125,14 +129,19 @@ class OwnGateway:
                 return
             self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         try:
-            sessions = await asyncio.to_thread(open_database, own_url(self._data))
+            sessions = await asyncio.to_thread(open_database, own_url(self._home.data))
         except OSError as error:
             raise SettingWrong(f"The gateway’s database cannot be opened: {error.strerror}") from None
         provider = create_auth_provider("database", {"session_factory": sessions})
         assert provider is not None
         try:
-            hosts, secret = hosts_of(HOST), EngineSecret(self._data / FILE)
-            gateway = Gateway(self._signer, provider, sessions, hosts, secret)
+            hosts, secret = hosts_of(HOST), EngineSecret(self._home.data / FILE)
+            table = table_file.WatchedTable(self._home.config / table_file.FILE, strict=False)
+
+            def more(parts: Parts) -> list[OwnAddress]:
+                return llm_addresses(parts, self._signer, table)
+
+            gateway = Gateway(self._signer, provider, sessions, hosts, secret, more)
             async with listening(gateway, gateway.app(), hosts, HOST, self._port, FINISH_WITHIN):
                 self._gateway = gateway
                 self._say(Standing("on", self._port))

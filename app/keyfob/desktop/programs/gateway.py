@@ -84,7 +84,7 @@ class GatewayRun(QObject):
         run = OwnGateway(
             engine.signer,
             engine.locks,
-            engine.home.data,
+            engine.home,
             self._port,
             lambda standing: self._said.emit(run, standing),
         )

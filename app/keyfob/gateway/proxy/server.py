@@ -28,6 +28,7 @@ from keyfob.gateway.proxy.health import alive, metrics, nothing_here, ready
 from keyfob.gateway.proxy.local_callers import LocalCallers
 from keyfob.gateway.proxy.login import LOGIN_MOST, login
 from keyfob.gateway.proxy.own import OwnAddress, OwnAddresses, answered
+from keyfob.gateway.proxy.parts import More, Parts, nothing_more
 from keyfob.gateway.proxy.requests import fault_of
 from keyfob.gateway.proxy.upstream import Upstream
 from keyfob.service.accounts.signer import Signer
@@ -46,10 +47,10 @@ class Gateway:
         sessions: sessionmaker[Session] | None,
         hosts: Collection[str] | None,
         secret: EngineSecret,
-        more: Iterable[OwnAddress] = (),
+        more: More = nothing_more,
     ) -> None:
         """`sessions`: where grants are; without, only operators are served. `hosts`: as in `fault_of`.
-        `secret`: of an engine that asks for decisions. `more`: further addresses of the server's own.
+        `secret`: of an engine that asks for decisions. `more` makes further addresses.
         """
         active = ActiveGrants(sessions)
         self._callers = Callers(provider, LocalCallers(active) if hosts is not None else None)
@@ -74,7 +75,8 @@ class Gateway:
         )
         self._decisions = Decisions(active, self._uses, self._refused)
         self._decide = Decide(self._callers, self._decisions, self._credentials, secret)
-        self._own = self._own_addresses(more)
+        parts = Parts(self._callers, self._decisions, self._credentials, self._upstream, self._counted)
+        self._own = self._own_addresses(more(parts))
 
     def _own_addresses(self, more: Iterable[OwnAddress]) -> OwnAddresses:
         return OwnAddresses(
@@ -145,6 +147,10 @@ class Gateway:
             return problems.problem(500, "internal", "Keyfob failed. Its log says why.")
         self._requests.labels(decision.route.account, str(answer.status)).inc()
         return answer
+
+    def _counted(self, account: str, status: int, seconds: float) -> None:
+        self._requests.labels(account, str(status)).inc()
+        self._seconds.observe(seconds)
 
     # --- what was used ------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -17,13 +17,13 @@ from keyfob.core.errors import SettingWrong
 from keyfob.core.hosts import is_loopback
 from keyfob.gateway.engine_secret import EngineSecret
 from keyfob.gateway.proxy.decide import logged
+from keyfob.gateway.proxy.parts import More, nothing_more
 from keyfob.gateway.proxy.server import Gateway
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session, sessionmaker
 
     from keyfob.gateway.auth.result import AuthProvider
-    from keyfob.gateway.proxy.own import OwnAddress
     from keyfob.service.accounts.signer import Signer
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -49,7 +49,7 @@ async def serve(
     host: str,
     port: int,
     say: Callable[[str], None],
-    more: Iterable[OwnAddress] = (),
+    more: More = nothing_more,
     also: Callable[[web.Application], None] = lambda _: None,
 ) -> None:
     """Serves until SIGTERM, SIGINT or SIGHUP. `secret` is an engine's, for `/decide`, and `more` as in

@@ -30,7 +30,7 @@ CONNECT_WITHIN = 30.0  # seconds
 SILENT_MOST = 600.0  # seconds without a byte of the answer
 MESSAGE_MOST = 16 << 20  # bytes of a WebSocket message
 _NO_AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
-_FAULTS = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
+FAULTS = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
 
 
 class Upstream:
@@ -86,14 +86,13 @@ class Upstream:
                         # what the provider says is more use to the caller than what Keyfob would.
                         began()
                         return await _answer(request, answer, signed, route)
-            except _FAULTS as error:
+            except FAULTS as error:
                 return _not_reached(error)
         raise AssertionError("not reached")
 
     def _send(
         self, request: web.Request, signed: Credentials, body: bytes | AsyncIterator[bytes] | None
     ) -> aiohttp.client._RequestContextManager:
-        assert self._http is not None
         headers = to_provider(request.headers.items(), signed.headers)
         headers += signed.headers.items()
         if links.are_wanted(request.headers):
@@ -102,8 +101,19 @@ class Upstream:
             headers.append((hdrs.ACCEPT_ENCODING, "identity"))
         if isinstance(body, AsyncIterator) and request.content_length is not None:
             headers.append((hdrs.CONTENT_LENGTH, str(request.content_length)))
+        return self.send(request.method, signed, headers, body)
+
+    def send(
+        self,
+        method: str,
+        signed: Credentials,
+        headers: list[tuple[str, str]],
+        body: bytes | AsyncIterator[bytes] | None,
+    ) -> aiohttp.client._RequestContextManager:
+        """One request to the signed address, with these headers alone. Redirects are not followed."""
+        assert self._http is not None
         return self._http.request(
-            request.method,
+            method,
             URL(signed.url, encoded=True),
             headers=headers,
             data=body,
@@ -136,7 +146,7 @@ class Upstream:
             )
         except aiohttp.WSServerHandshakeError as error:
             return problems.problem(502, "request_refused", f"The provider answered {error.status}")
-        except _FAULTS as error:
+        except FAULTS as error:
             return _not_reached(error)
         here = web.WebSocketResponse(
             protocols=[there.protocol] if there.protocol else (), autoping=False, max_msg_size=MESSAGE_MOST
@@ -150,7 +160,7 @@ class Upstream:
                 for task in both:
                     task.cancel()
                 await asyncio.gather(*both, return_exceptions=True)
-                with suppress(*_FAULTS):
+                with suppress(*FAULTS):
                     await here.close(code=there.close_code or 1000)
         return here
 
@@ -195,7 +205,7 @@ async def _answer(
             await made.write(part if changed is None else changed.feed(part))
         if changed is not None:
             await made.write(changed.end())
-    except _FAULTS as error:
+    except FAULTS as error:
         # The head has gone, so the only honest end is a broken one: never a clean end of half an answer.
         log.info("An answer of %s broke off (%s)", route.account, type(error).__name__)
         if request.transport is not None:

@@ -9,13 +9,14 @@ result is the request's headers.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from keyfob.core.account import Record
-from keyfob.core.errors import SettingWrong, Usage
+from keyfob.core.errors import KeyfobError, SettingWrong, Usage
 from keyfob.core.grant import Grant
 from keyfob.core.hosts import is_listed, is_suffix
 from keyfob.core.http import Request
@@ -23,6 +24,7 @@ from keyfob.core.methods import Method
 from keyfob.core.provider import Api, Provider
 from keyfob.core.secret import Secret
 from keyfob.core.times import to_rfc3339
+from keyfob.core.words import Channel
 from keyfob.protocol import dpop
 from keyfob.protocol.env import FlowEnv
 from keyfob.protocol.http.urls import fault_of, origin_of
@@ -30,7 +32,7 @@ from keyfob.protocol.token_placement import api_of, place_token, token_values
 from keyfob.service.accounts.account_views import hosts_of
 from keyfob.service.accounts.accounts import Accounts
 from keyfob.service.accounts.keeper import Keeper
-from keyfob.service.accounts.tool_tokens import refuse_sharing
+from keyfob.service.accounts.tool_tokens import refuse_sharing, shareable
 from keyfob.service.contexts import ContextBuilder
 
 # Hop by hop (RFC 9110 §7.6.1), or ours to say: a caller who set these
@@ -112,6 +114,21 @@ class Placement:
     changes_query: bool
 
 
+@dataclass(frozen=True, slots=True)
+class LlmApi:
+    """The formats of LLM requests that an account's API speaks, each with the address that its paths begin
+    with. `base` is the API's own address. `key_header`: the header that carries the key, if it is not
+    `Authorization`; the formats of OpenAI have it as Bearer all the same.
+    """
+
+    account: str
+    base: str
+    formats: Mapping[str, str]
+    channel: Channel | None
+    key_header: str | None
+    shareable: bool
+
+
 class Signer:
     """Blocking and thread-safe."""
 
@@ -137,6 +154,33 @@ class Signer:
         account = record.account
         hosts = hosts_of(self._contexts.provider(record), account)
         return Place(account.provider, account.label, account.method, hosts)
+
+    def llm(self, ref: str) -> LlmApi:
+        """How this account speaks to LLMs; `formats` is empty if it does not. Raises NotFound."""
+        record = self._accounts.resolve(ref)
+        provider = self._contexts.provider(record)
+        api, formats = api_of(provider, record.account.method), provider.formats
+        spoken = {
+            "openai_chat": formats.openai_chat,
+            "openai_responses": formats.openai_responses,
+            "anthropic_messages": formats.anthropic_messages,
+        }
+        return LlmApi(
+            record.account.id,
+            (api.base or "").rstrip("/"),
+            {name: url.rstrip("/") for name, url in spoken.items() if url},
+            formats.channel,
+            api.name if api.placement == "header" else None,
+            shareable(provider, record),
+        )
+
+    def llm_accounts(self) -> list[LlmApi]:
+        """All accounts that speak to LLMs. One that cannot be read is left out."""
+        found = []
+        for view in self._accounts.views():
+            with suppress(KeyfobError):
+                found.append(self.llm(view.id))
+        return [one for one in found if one.formats]
 
     def plain_host(self, ref: str) -> str | None:
         """The host of this account that the user allowed without TLS."""
