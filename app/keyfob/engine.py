@@ -262,6 +262,7 @@ class WebPorts:
     new_key: Callable[[MadeAlgorithm], SigningKey]
     dumps: Callable[[Record], str]
     load: Callable[[str], Record]
+    close: Callable[[], None] = lambda: None
 
 
 def build(ports: Ports) -> Engine:
@@ -505,28 +506,32 @@ def web_ports(database_url: str, presets: Path) -> WebPorts:
     the database. `presets` is a folder with a `providers/` of your own presets; it need not exist. Raises
     SettingWrong for a database that is no file and no server.
     """
+    locks, close = _locks_beside(database_url)
     return WebPorts(
         presets=standard(presets),
         transport=HttpTransport(now),
         api=HttpTransport(now, body_most=API_ANSWER_MOST),
-        locks=_locks_beside(database_url),
+        locks=locks,
         dns_txt=txt_lookup(),
         clock=now,
         entropy=entropy,
         new_key=new_key,
         dumps=codec.description,
         load=codec.load_record,
+        close=close,
     )
 
 
-def _locks_beside(database_url: str) -> Locks:
-    """For SQLite: lock files in a folder beside the database's file."""
+def _locks_beside(database_url: str) -> tuple[Locks, Callable[[], None]]:
+    """Locks for all who use this database, and what closes them. For SQLite: lock files in a folder beside
+    its file.
+    """
     if database_url.startswith("postgresql"):
-        return server_locks(database_url, None)[0]
+        return server_locks(database_url, None)
     kind, _, file = database_url.partition(":///")
     if not kind.startswith("sqlite") or not file:
         raise SettingWrong("Web sign-in keeps its sessions in a file of SQLite or in PostgreSQL")
-    return FileLocks(Path(f"{file}.locks"))
+    return FileLocks(Path(f"{file}.locks")), lambda: None
 
 
 def server_locks(database_url: str, tenant: str | None) -> tuple[Locks, Callable[[], None]]:

@@ -37,6 +37,7 @@ MARGIN = timedelta(minutes=10)  # before a token's end, at most
 AT_ONCE = 100  # sessions in one round
 ENDED_FOR = timedelta(days=30)  # so long a browser may still learn why its session ended
 REVOKE_FOR = timedelta(days=7)  # so long the provider is asked
+ANSWER_WITHIN = timedelta(minutes=2)  # so long another server may have an answer that is not saved
 REVOKE_AGAIN = timedelta(minutes=10)
 
 
@@ -100,9 +101,19 @@ class Renewals:
                 self.end(found, "expired", revoke=False)
                 raise SignInNeeded("This session has expired", code="token_expired")
             return found
+        now = self._env.now()
+        if found.sent_at is not None and now - found.sent_at < ANSWER_WITHIN:
+            # Another server has the answer, and the database did not take it: to send the token again now
+            # could end the session.
+            if grant.expired(now):
+                raise Transient("Another server is renewing this session", code="busy")
+            return found
         app = self._settings.app(found.app)
         context = self._clients.context(app, record, found.client, grant.key)
         generation = grant.generation
+        # Written before anything is sent, so a database that takes nothing is noticed in time.
+        if not self._sessions.sending(found.key, generation, now):
+            return self._living(found.key)
 
         def keep(new: Grant) -> None:
             nonlocal generation
@@ -113,10 +124,12 @@ class Renewals:
         try:
             self._runner.run(flow, EffectHandlers(keep=keep))
         except SignInNeeded as ended:
+            self._sessions.sending(found.key, generation, None)
             if ended.code == "grant_ended":
                 self.end(found, "provider", revoke=False)
             raise
         except (Transient, PeerFault) as failed:
+            self._sessions.sending(found.key, generation, None)
             self._put_off(found, failed)
             still = self._living(found.key)
             if still.grant is not None and not still.grant.expired(self._env.now()):

@@ -48,6 +48,7 @@ class Stored:
     record: Record | None = None
     client: ClientSecrets = field(default_factory=ClientSecrets, repr=False)
     grant: Grant | None = None
+    sent_at: datetime | None = None  # a renewal's answer is not saved yet
 
 
 class Sessions:
@@ -96,7 +97,12 @@ class Sessions:
 
     def save_grant(self, key: SessionKey, grant: Grant, replaces: int, due: datetime | None) -> bool:
         """Whether the grant was saved: the session lives, and its generation is still `replaces`."""
-        changes = {"tokens": self._sealed(key, grant), "generation": grant.generation, "due_at": due}
+        changes = {
+            "tokens": self._sealed(key, grant),
+            "generation": grant.generation,
+            "due_at": due,
+            "sent_at": None,
+        }
         statement = (
             update(SessionRow)
             .where(*_is(key), SessionRow.generation == replaces, SessionRow.ended_at.is_(None))
@@ -104,6 +110,15 @@ class Sessions:
         )
         with self._sessions.begin() as session:
             return bool(session.execute(statement).rowcount)  # type: ignore[attr-defined]  # as above
+
+    def sending(self, key: SessionKey, generation: int, at: datetime | None) -> bool:
+        """Note that the refresh token of this generation is sent now, or that no answer is awaited any more;
+        whether the session still has that generation.
+        """
+        same = (*_is(key), SessionRow.generation == generation, SessionRow.ended_at.is_(None))
+        with self._sessions.begin() as session:
+            done = session.execute(update(SessionRow).where(*same).values(sent_at=at))
+            return bool(done.rowcount)  # type: ignore[attr-defined]  # as above
 
     def put_off(self, key: SessionKey, due: datetime | None) -> None:
         """Renew it then, and not now."""
@@ -215,7 +230,7 @@ class Sessions:
                 record = grant = None
         return Stored(
             key, row.app, row.format, row.created_at, row.used_at, row.client_key, row.ended_at,
-            row.ended_why, record, client, grant,
+            row.ended_why, record, client, grant, row.sent_at,
         )  # fmt: skip
 
 

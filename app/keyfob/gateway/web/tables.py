@@ -44,7 +44,9 @@ class ClientRow(Base):
 
 
 class SessionRow(Base):
-    """Who is signed in in one browser. `ended_why` stays for a while, so that the browser learns it once."""
+    """Who is signed in in one browser. `ended_why` stays for a while, so that the browser learns it once.
+    `sent_at` is when the refresh token was sent, until the answer is saved.
+    """
 
     __tablename__ = "web_sessions"
 
@@ -61,3 +63,4 @@ class SessionRow(Base):
     tokens: Mapped[bytes | None] = mapped_column(LargeBinary)
     ended_at: Mapped[datetime | None] = mapped_column(Moment, index=True)
     ended_why: Mapped[str | None] = mapped_column(String(32))
+    sent_at: Mapped[datetime | None] = mapped_column(Moment)

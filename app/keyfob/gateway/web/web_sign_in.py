@@ -259,6 +259,7 @@ class WebSignIn:
             self._tending.join()
         self.executor.shutdown(wait=True)
         close_database(self._database)
+        self._ports.close()
 
 
 def _signed_in(stored: Stored, record: Record) -> SignedIn:
