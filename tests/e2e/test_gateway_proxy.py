@@ -279,7 +279,8 @@ def test_a_caller_who_leaves_ends_the_request_at_the_provider(rig: Rig) -> None:
 
 def test_half_an_answer_is_no_clean_end(rig: Rig) -> None:
     with pytest.raises(httpx.HTTPError):
-        rig.get(rig.grant()["key"], "/cut")
+        # A reset may overtake what was sent before it: then not even the head came, and it is a 502.
+        rig.get(rig.grant()["key"], "/cut").raise_for_status()
 
 
 def test_large_bodies_both_ways(rig: Rig) -> None:

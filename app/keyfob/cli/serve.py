@@ -14,7 +14,7 @@ import click
 
 from keyfob.cli.gateway_database import VARIABLE as DATABASE
 from keyfob.cli.gateway_database import database_url
-from keyfob.cli.options import pass_session
+from keyfob.cli.options import Seconds, pass_session
 from keyfob.cli.session import Session
 from keyfob.core.errors import SettingWrong, Transient, Usage
 from keyfob.core.hosts import is_loopback
@@ -75,6 +75,22 @@ TYPES = ("database", "static", "local", "oidc", "multi-oidc")
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Which account a model's name stands for. Default: what keyfob models add wrote.",
 )
+@click.option(
+    "--head-within",
+    type=Seconds(0.5, 600),
+    default=15.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="End connections that do not send a request's head in this time.",
+)
+@click.option(
+    "--connections",
+    type=click.IntRange(1),
+    default=2048,
+    show_default=True,
+    metavar="N",
+    help="Connections of one address at a time.",
+)
 @pass_session
 def serve(
     session: Session,
@@ -88,6 +104,8 @@ def serve(
     public_url: str | None,
     sign_in_file: Path | None,
     models: Path | None,
+    head_within: float,
+    connections: int,
 ) -> int:
     """Pass requests on to your accounts' APIs, with their credentials. Each caller sends its own key.
 
@@ -113,6 +131,7 @@ def serve(
     from keyfob.gateway.models import table_file
     from keyfob.gateway.models.routes import llm_addresses
     from keyfob.gateway.own_gateway import serving
+    from keyfob.gateway.proxy.connections import Limits
     from keyfob.gateway.proxy.own import OwnAddress
     from keyfob.gateway.proxy.serving import serve as run
 
@@ -147,6 +166,7 @@ def serve(
                 provider,
                 sessions,
                 secret=secret,
+                limits=Limits(head_within=head_within, from_address=connections),
                 host=host,
                 port=port,
                 say=session.exactly,

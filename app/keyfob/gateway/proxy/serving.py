@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from aiohttp.abc import AbstractAccessLogger
 from keyfob.core.errors import SettingWrong
 from keyfob.core.hosts import is_loopback
 from keyfob.gateway.engine_secret import EngineSecret
+from keyfob.gateway.proxy.connections import Connections, Limits
 from keyfob.gateway.proxy.decide import logged
 from keyfob.gateway.proxy.parts import More, nothing_more
 from keyfob.gateway.proxy.server import Gateway
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 FINISH_WITHIN = 30.0  # seconds that open streams get at the end
+IDLE_MOST = 75.0  # seconds between two requests of a connection
+BACKLOG = 1024  # connections that wait to be accepted
+FILES = 65_536  # open files at most: a stream has two connections
+USUAL = Limits()
 
 
 class AccessLog(AbstractAccessLogger):
@@ -35,7 +41,9 @@ class AccessLog(AbstractAccessLogger):
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """Called by aiohttp, when the answer has ended."""
-        method, target = logged(request)
+        # Whoever is not an engine gets 404 at /decide, and must not choose what is logged.
+        own = request.method, request.raw_path
+        method, target = own if response.status == 404 else logged(request)
         path = target.partition("?")[0]
         self.logger.info("%s %s %s %.0f ms", method[:20], path[:300], response.status, time * 1000)
 
@@ -46,6 +54,7 @@ async def serve(
     sessions: sessionmaker[Session] | None,
     *,
     secret: EngineSecret,
+    limits: Limits,
     host: str,
     port: int,
     say: Callable[[str], None],
@@ -56,6 +65,7 @@ async def serve(
     `Gateway`. `also` adds addresses with rules of their own. `say` gets the one line that says where. Raises
     SettingWrong `gateway_port_taken`.
     """
+    _raise_file_limit()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in ("SIGTERM", "SIGINT", "SIGHUP"):
@@ -66,7 +76,7 @@ async def serve(
     application = gateway.app()
     also(application)
     try:
-        async with listening(gateway, application, hosts, host, port) as address:
+        async with listening(gateway, application, hosts, host, port, limits=limits) as address:
             say(f"Listening on {address}")
             await stop.wait()
     finally:
@@ -81,11 +91,14 @@ async def listening(
     host: str,
     port: int,
     finish_within: float = FINISH_WITHIN,
+    limits: Limits = USUAL,
 ) -> AsyncIterator[str]:
     """The gateway's address while it serves. `hosts`: what the gateway was made with, from `hosts_of`; the
     names of the address are added. At the end, open streams get `finish_within` seconds. Raises SettingWrong
     `gateway_port_taken`.
     """
+    connections = Connections(limits)
+    application.middlewares.append(connections.mark)
     runner = web.AppRunner(
         application,
         handle_signals=False,
@@ -94,20 +107,25 @@ async def listening(
         access_log=logging.getLogger("keyfob.gateway.access"),
         auto_decompress=False,
         shutdown_timeout=finish_within,
+        keepalive_timeout=IDLE_MOST,
     )
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port)
+        assert runner.server is not None
+        guarded = connections.guarded(runner.server)
         try:
-            await site.start()
+            socket = await asyncio.get_running_loop().create_server(guarded, host, port, backlog=BACKLOG)
         except OSError as error:
             reason = os.strerror(error.errno or 0)
             raise SettingWrong(f"Port {port} cannot be used: {reason}", code="gateway_port_taken") from None
-        taken = runner.addresses[0][1]
+        taken = socket.sockets[0].getsockname()[1]
         if hosts is not None:
             hosts.update(f"{name}:{taken}" for name in LOOPBACK)
-        yield f"http://{f'[{host}]' if ':' in host else host}:{taken}"
-        gateway.stopping = True
+        try:
+            yield f"http://{f'[{host}]' if ':' in host else host}:{taken}"
+        finally:
+            gateway.stopping = True
+            socket.close()
     finally:
         await runner.cleanup()
 
@@ -117,3 +135,15 @@ def hosts_of(host: str) -> set[str] | None:
     until `listening` knows the port; None for any.
     """
     return set() if is_loopback(host) else None
+
+
+def _raise_file_limit() -> None:
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

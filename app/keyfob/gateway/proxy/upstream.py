@@ -27,6 +27,7 @@ from keyfob.gateway.proxy.routes import Route
 log = logging.getLogger("keyfob.gateway")
 KEPT_BODY = 64 * 1024  # bytes: a body of this size is kept, so that the request can be sent again after a 401
 CONNECT_WITHIN = 30.0  # seconds
+BODY_SILENT_MOST = 60.0  # seconds without a byte of the caller's body
 SILENT_MOST = 600.0  # seconds without a byte of the answer
 MESSAGE_MOST = 16 << 20  # bytes of a WebSocket message
 _NO_AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
@@ -64,7 +65,10 @@ class Upstream:
         """
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await self._web_socket(request, route)
-        body = await _body_of(request)
+        try:
+            body = await _body_of(request)
+        except TimeoutError:
+            return problems.problem(408, "request_refused", "The body of the request did not come")
         basic = request.headers.get("Authorization", "").lower().startswith("basic ")
         sign = partial(self._credentials.sign_route, route, request.method, basic=basic)
         signed = await sign()
@@ -180,8 +184,21 @@ async def _body_of(request: web.Request) -> bytes | AsyncIterator[bytes] | None:
         return None
     length = request.content_length
     if length is not None and length <= KEPT_BODY:
-        return await request.content.read(-1)
-    return request.content.iter_any().__aiter__()
+        async with asyncio.timeout(BODY_SILENT_MOST):
+            return await request.content.read(-1)
+    return _parts(request)
+
+
+async def _parts(request: web.Request) -> AsyncIterator[bytes]:
+    """Raises TimeoutError for a caller who stops sending in the middle."""
+    parts = request.content.iter_any().__aiter__()
+    while True:
+        try:
+            async with asyncio.timeout(BODY_SILENT_MOST):
+                part = await anext(parts)
+        except StopAsyncIteration:
+            return
+        yield part
 
 
 async def _answer(
