@@ -22,11 +22,13 @@ from keyfob.desktop.programs.details_dialog import DetailsDialog
 from keyfob.desktop.programs.give_dialog import GiveDialog
 from keyfob.desktop.programs.models import GatewayCard, ProgramRow
 from keyfob.desktop.shared.confirm import Ask, Confirm
+from keyfob.desktop.window.viewmodel import window
 from keyfob.engine import Engine
 from keyfob.gateway import packages
 from keyfob.gateway.grants import READING, Grant, Uses
 from keyfob.gateway.own_gateway import Standing, serving
 from keyfob.gateway.programs import Access, Programs
+from keyfob.gateway.rate_limits import RateLimit
 from support.announcements import announcements
 from support.fake_ports import NOW
 from support.samples import D, H, M, sample_views, view
@@ -471,3 +473,22 @@ def test_a_gateway_that_fails_for_another_reason_offers_to_try_again() -> None:
     card = viewmodel.gateway_card(failed, on=True)
     assert (card.title, card.action) == ("The gateway cannot start", "again")
     assert viewmodel.gateway_card(failed, on=False).title == "The gateway is off"
+
+
+@pytest.mark.parametrize(
+    ("limit", "says"),
+    [
+        (RateLimit(4831, 5000, NOW + 40 * M, NOW), "4,831 of 5,000, more at 15:40"),
+        (RateLimit(7, None, None, NOW), "7"),
+        (RateLimit(0, 60, NOW - M, NOW - H), None),
+        (None, None),
+    ],
+)
+def test_what_is_left_of_the_provider_s_limit_stands_on_the_account_s_page(
+    limit: RateLimit | None, says: str | None
+) -> None:
+    account = next(each for each in sample_views() if each.id == GITHUB)
+    limits = {GITHUB: limit} if limit is not None else {}
+    made = window((account,), account.key, (), NOW, kept_in="", limits=limits, zone=UTC)
+    assert made.detail is not None
+    assert dict(made.detail.facts).get("Requests left") == says

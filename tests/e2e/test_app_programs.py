@@ -105,6 +105,11 @@ def test_a_program_calls_through_the_apps_gateway_until_its_access_ends(stage: S
         (row,) = stage.run("grants", "list", "--json").json["grants"]
         assert (row["name"], row["paths"], row["allowed_24h"]) == ("report", ["/echo/**"], 1)
 
+        window.select(starts="bench/")
+        window.find(has="Requests left")  # as the API said with its answer
+        window.shot("account-rate-limit")
+        window.press("Programs")
+
         sent = len(api.seen)
         window.press("End report")
         window.press("End access")

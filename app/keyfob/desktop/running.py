@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Qt
 
 from keyfob.core.errors import KeyfobError
 from keyfob.desktop.check.controller import CheckEverything
@@ -185,6 +185,14 @@ class RunningApp(QObject):
         nexus.chosen.connect(window.close_page)
         nexus.chosen.connect(self.presenter.select)
         self.programs.said.connect(self._say)
+        self.presenter.rate_limits = self.programs.gateway.rate_limits
+        # Queued: it may change while a model is being shown.
+        window.pages.currentChanged.connect(self._page_changed, Qt.ConnectionType.QueuedConnection)
+
+    def _page_changed(self, _number: int) -> None:
+        """The account's page comes back with what the gateway has heard in the meantime."""
+        if self.programs.gateway.rate_limits() and not self._closed:
+            self.presenter.publish()
 
     def _wire_check(self) -> None:
         check, window, tray = self.check, self._shell.window, self._shell.tray

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from keyfob.gateway.proxy.own import OwnAddress
     from keyfob.gateway.proxy.parts import Parts
     from keyfob.gateway.proxy.server import Gateway
+    from keyfob.gateway.rate_limits import RateLimit
     from keyfob.process.home import Home
     from keyfob.service.accounts.signer import Signer
 
@@ -114,6 +115,11 @@ class OwnGateway:
         gateway = self._gateway
         if gateway is not None:
             gateway.write_uses()
+
+    def rate_limits(self) -> Mapping[str, RateLimit]:
+        """What providers said of their limits last, by account."""
+        gateway = self._gateway
+        return {} if gateway is None else gateway.rate_limits()
 
     async def _serve(self) -> None:
         from keyfob.gateway.auth import create_auth_provider

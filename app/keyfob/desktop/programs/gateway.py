@@ -5,13 +5,14 @@ One QObject on the GUI thread. The gateway runs on a thread with an event loop o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
 from keyfob.core.settings import Settings
 from keyfob.engine import Engine
 from keyfob.gateway.own_gateway import OwnGateway, Standing, runs
+from keyfob.gateway.rate_limits import RateLimit
 
 AGAIN = 15_000  # milliseconds: the port may be free by then
 
@@ -69,6 +70,10 @@ class GatewayRun(QObject):
         this.
         """
         return self._run is None and runs(self._engine.locks, self._port)
+
+    def rate_limits(self) -> Mapping[str, RateLimit]:
+        """What providers said of their limits last, by account; nothing while it is off."""
+        return {} if self._run is None else self._run.rate_limits()
 
     def close(self) -> None:
         """Stop; the app waits for the thread."""

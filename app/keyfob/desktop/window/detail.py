@@ -29,6 +29,7 @@ from keyfob.desktop.window.status_text import (
     kept_back,
     preset_note,
 )
+from keyfob.gateway.rate_limits import RateLimit
 
 
 def detail(
@@ -39,6 +40,7 @@ def detail(
     kept_in: str,
     busy: bool = False,
     pictures: Mapping[str, str] = EMPTY,
+    limit: RateLimit | None = None,
     zone: tzinfo | None = None,
 ) -> Detail:
     """Everything the detail page shows for one account."""
@@ -77,7 +79,7 @@ def detail(
         else "",
         access=_access(view),
         can_ask_more=view.more_access and not busy,
-        facts=_facts(view, now, kept_in, zone),
+        facts=(*_facts(view, now, kept_in, zone), *_limit(limit, now, zone)),
         lately=history.lines(events, now, zone),
         points=history.points(events, now),
         days=history.days(now, zone),
@@ -96,6 +98,15 @@ def detail(
         provider_title=view.provider_title,
         api_key=api_key,
     )
+
+
+def _limit(limit: RateLimit | None, now: datetime, zone: tzinfo | None) -> tuple[tuple[str, str], ...]:
+    """How many requests its provider still takes, if the gateway has heard so."""
+    if limit is None or not limit.holds(now):
+        return ()
+    of = f" of {limit.limit:,}" if limit.limit is not None else ""
+    end = f", more at {time_words.moment(limit.resets_at, now, zone)}" if limit.resets_at is not None else ""
+    return (("Requests left", f"{limit.remaining:,}{of}{end}"),)
 
 
 def _access(view: AccountView) -> tuple[tuple[str, str], ...]:

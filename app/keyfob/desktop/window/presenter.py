@@ -31,6 +31,7 @@ from keyfob.desktop.window.refresh import Refresh
 
 if TYPE_CHECKING:
     from keyfob.engine import Engine
+    from keyfob.gateway.rate_limits import RateLimit
 
 SETTLE = 120  # milliseconds: several events of one action are one reload
 COARSE, FINE = 30_000, 1_000  # milliseconds between refreshes of relative times
@@ -75,6 +76,7 @@ class Presenter(QObject):
         self.keychain.changed.connect(self._keychain_changed)
         self.keychain.said.connect(self.said)
         self._keychain_notes: set[tuple[str, datetime]] = set()
+        self.rate_limits: Callable[[], Mapping[str, RateLimit]] = dict  # by account id, as the gateway knows
         self._offline = False
         self._tray_missing = False
         self._loaded = self._loading = self._again = False
@@ -200,6 +202,7 @@ class Presenter(QObject):
             loading=not self._loaded,
             tray_missing=self._tray_missing,
             pictures=self._pictures.files,
+            limits=self.rate_limits(),
         )
         more = self._notices.banners(forgetful=self.keychain.forgetful)
         self.model = replace(self.model, banners=(*self.model.banners, *more))

@@ -32,6 +32,7 @@ from keyfob.desktop.window.models import (
 )
 from keyfob.desktop.window.names import face_of, name_of, shorter
 from keyfob.desktop.window.status_text import until
+from keyfob.gateway.rate_limits import RateLimit
 
 SOON = timedelta(minutes=1)
 
@@ -50,6 +51,7 @@ def window(
     loading: bool = False,
     tray_missing: bool = False,
     pictures: Mapping[str, str] = EMPTY,
+    limits: Mapping[str, RateLimit] | None = None,
     zone: tzinfo | None = None,
 ) -> Window:
     """The whole window at `now`. `selected` and `busy` hold account keys; `keychain` is there while the
@@ -73,7 +75,14 @@ def window(
         detail=None
         if chosen is None
         else detail(
-            chosen, events, now, kept_in=kept_in, busy=chosen.key in busy, pictures=pictures, zone=zone
+            chosen,
+            events,
+            now,
+            kept_in=kept_in,
+            busy=chosen.key in busy,
+            pictures=pictures,
+            limit=(limits or {}).get(chosen.id),
+            zone=zone,
         ),
         tray=tray_state(views, offline=offline, keychain_trouble=keychain_trouble),
         tray_text=f"Keyfob: {spoken}" if spoken else "Keyfob",

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 import traceback
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 
 from aiohttp import web
@@ -31,6 +31,7 @@ from keyfob.gateway.proxy.own import OwnAddress, OwnAddresses, answered
 from keyfob.gateway.proxy.parts import More, Parts, nothing_more
 from keyfob.gateway.proxy.requests import fault_of
 from keyfob.gateway.proxy.upstream import Upstream
+from keyfob.gateway.rate_limits import RateLimit
 from keyfob.service.accounts.signer import Signer
 
 log = logging.getLogger("keyfob.gateway")
@@ -158,6 +159,10 @@ class Gateway:
         while True:
             await asyncio.sleep(WRITE_EVERY)
             await asyncio.to_thread(self.write_uses)
+
+    def rate_limits(self) -> Mapping[str, RateLimit]:
+        """What providers said of their limits last, by account. Thread-safe."""
+        return self._upstream.limits.all()
 
     def write_uses(self) -> None:
         """Puts what was counted into the database. Blocks; thread-safe."""

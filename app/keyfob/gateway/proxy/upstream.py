@@ -23,6 +23,7 @@ from keyfob.gateway.proxy.credentials import AccountCredentials, Credentials
 from keyfob.gateway.proxy.headers import to_caller, to_provider
 from keyfob.gateway.proxy.refusals import shown
 from keyfob.gateway.proxy.routes import Route
+from keyfob.gateway.rate_limits import RateLimits
 
 log = logging.getLogger("keyfob.gateway")
 KEPT_BODY = 64 * 1024  # bytes: a body of this size is kept, so that the request can be sent again after a 401
@@ -40,6 +41,7 @@ class Upstream:
     def __init__(self, credentials: AccountCredentials) -> None:
         self._credentials = credentials
         self._http: aiohttp.ClientSession | None = None
+        self.limits = RateLimits()
 
     async def open(self) -> None:
         """Before the first request."""
@@ -75,6 +77,7 @@ class Upstream:
         for attempt in (1, 2):
             try:
                 async with self._send(request, signed, body) as answer:
+                    self.limits.note(route.account, answer.headers)
                     again = attempt == 1 and answer.status == 401 and not isinstance(body, AsyncIterator)
                     if not again:
                         began()
