@@ -98,6 +98,8 @@ def _find(ref: str) -> _Account | None:
     from keyfob.adapters.store import token_rule
     from keyfob.process import paths
 
+    if os.environ.get("KEYFOB_DATABASE_URL", "").startswith("postgres"):
+        return None  # the accounts are not in this computer's store
     where = paths.folders(os.environ)
     for folder in (where["data"], where["config"], where["state"]):
         found = os.stat(folder)

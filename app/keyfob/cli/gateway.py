@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from keyfob.cli.master_key import master_key
 from keyfob.cli.options import Seconds, complete_accounts, pass_session
 from keyfob.cli.session import Session
 from keyfob.core.errors import KeyfobError, SettingWrong, Usage
@@ -20,16 +21,20 @@ LISTEN = "127.0.0.1:2080"
 GATEWAY = "127.0.0.1:2026"
 
 
-@click.group(short_help="Let nginx, Caddy or Envoy carry the gateway's traffic.")
+@click.group(short_help="Set up what stands beside keyfob serve: nginx, Caddy, Envoy, a master key.")
 def gateway() -> None:
-    """Print a configuration in which nginx, Caddy or Envoy carries the traffic. It asks keyfob serve for each
-    decision and for the credentials.
+    """Print a configuration in which nginx, Caddy or Envoy carries the traffic and asks keyfob serve for each
+    decision and for the credentials. Make the key that protects the secrets of accounts in PostgreSQL.
 
     \b
     Examples:
       keyfob gateway config nginx > /etc/nginx/conf.d/keyfob.conf
       keyfob gateway config caddy --public-name gateway.example.org --listen 0.0.0.0:443
+      keyfob gateway master-key new /etc/keyfob/master.key
     """
+
+
+gateway.add_command(master_key)
 
 
 @gateway.command(short_help="Print a configuration for nginx, Caddy or Envoy.")

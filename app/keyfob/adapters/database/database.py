@@ -8,9 +8,10 @@ an effect, is repeated.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import psycopg
 from sqlalchemy import Connection, Engine, create_engine, text
@@ -18,9 +19,6 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 
 from keyfob.core.errors import Fault, SettingWrong
-
-if TYPE_CHECKING:
-    pass
 
 T = TypeVar("T")
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -128,6 +126,18 @@ class ServerDatabase:
         """
         try:
             return self._try(work)
+        except IntegrityError:
+            raise
+        except SQLAlchemyError as error:
+            raise fault_of(error) from None
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """A transaction, tried once: what is raised undoes it. Raises Fault `store_*`."""
+        self.ready()
+        try:
+            with self._opened().begin() as connection:
+                yield connection
         except IntegrityError:
             raise
         except SQLAlchemyError as error:
