@@ -50,6 +50,7 @@ def test_a_plain_request() -> None:
 SETTINGS: list[tuple[Json, Json]] = [
     ({"max_completion_tokens": 50}, {"max_output_tokens": 50}),
     ({"max_tokens": 50}, {"max_output_tokens": 50}),
+    ({"max_tokens": 1}, {"max_output_tokens": 16}),
     ({"temperature": 0.5, "top_p": 0.9}, {"temperature": 0.5, "top_p": 0.9}),
     ({"store": True}, {"store": True}),
     ({"stream": True, "stream_options": {"include_usage": True}}, {"stream": True}),

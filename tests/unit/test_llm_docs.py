@@ -9,6 +9,7 @@ from keyfob.gateway.llm.codex import NOT_SENT
 from keyfob.gateway.llm.fields import CARRIED, DROPPED, DROPPED_INSIDE, REFUSED, Pair
 from keyfob.gateway.llm.formats import TITLES, Format
 from keyfob.gateway.llm.messages_writing import DEFAULT_MAX_TOKENS
+from keyfob.gateway.llm.responses_writing import LEAST_TOKENS
 from keyfob.gateway.llm.translate import can
 
 PAGE = (Path(__file__).parents[2] / "docs" / "models.md").read_text("utf-8")
@@ -76,6 +77,7 @@ def test_no_field_has_two_rules() -> None:
 
 def test_the_limit_that_messages_needs() -> None:
     assert f"`max_tokens` {DEFAULT_MAX_TOKENS:,}" in PAGE
+    assert f"no limit below {LEAST_TOKENS}," in PAGE
 
 
 def test_what_the_codex_channel_does_not_get() -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from itertools import count
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from keyfob.gateway.llm.events import Event, EventReader, encoded
-from keyfob.gateway.llm.formats import Format, Json
+from keyfob.gateway.llm.fields import CARRIED, Pair
+from keyfob.gateway.llm.formats import CannotTranslateError, Format, Json
 from keyfob.gateway.llm.gather import gather
 from keyfob.gateway.llm.translate import answer, request
 from support.llm_samples import (
@@ -165,6 +168,43 @@ def test_arguments_reach_responses_byte_for_byte(given_arguments: Json) -> None:
     ]
     found = request({"model": "m", "messages": messages}, "openai_chat", "openai_responses", "m")
     assert found["input"][0]["arguments"] == text
+
+
+@given(
+    st.sampled_from(sorted(CARRIED)),
+    st.dictionaries(st.sampled_from(sorted(set().union(*CARRIED.values()))), values, max_size=3),
+    values,
+    values,
+)
+def test_any_body_is_translated_or_refused(pair: Pair, fields: Json, inner: Any, other: Any) -> None:
+    """Nothing but a refusal comes of a request in which any value stands at any place."""
+    part = {"type": "text", "text": inner, "source": other, "image_url": other, "content": other}
+    placed = {
+        "messages": [
+            {"role": "user", "content": [part, {**part, "type": other}, inner]},
+            {"role": "assistant", "content": inner, "tool_calls": other, "reasoning_details": inner},
+            {"role": "user", "content": inner},
+        ],
+        "tools": [
+            {"type": "function", "function": {"name": "f", "parameters": inner}, "input_schema": inner}
+        ],
+    }
+    for body in ({**placed, **fields}, {**fields, "messages": inner}, {**placed, "tools": other, **fields}):
+        with suppress(CannotTranslateError):
+            request({"model": "m", **body}, *pair, "m")
+
+
+def test_a_schema_of_great_depth_is_refused() -> None:
+    schema: Json = {}
+    for _ in range(100_000):
+        schema = {"not": schema}
+    body = {
+        "model": "m",
+        "messages": [{"role": "user", "content": "Hi"}],
+        "output_config": {"format": {"type": "json_schema", "schema": schema}},
+    }
+    with pytest.raises(CannotTranslateError, match="body must be a request of Messages"):
+        request(body, "anthropic_messages", "openai_responses", "m")
 
 
 # Answers. Each strategy gives one answer whole and as a stream.

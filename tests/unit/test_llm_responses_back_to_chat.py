@@ -185,6 +185,12 @@ def test_an_answer_that_stands_only_in_the_last_event() -> None:
     assert found[2]["tool_calls"][0]["id"] == "call_1"
 
 
+def test_a_stream_without_its_first_event() -> None:
+    found = turned(responses_stream(*of_text(0, "Hi"), ended()))
+    assert deltas(found)[:2] == [{"role": "assistant", "content": "", "refusal": None}, {"content": "Hi"}]
+    assert datas(found)[0]["model"] == "gpt"
+
+
 def test_an_error_in_the_middle_ends_the_stream() -> None:
     failed = {
         "type": "response.failed",

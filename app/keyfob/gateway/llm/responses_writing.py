@@ -23,6 +23,7 @@ from keyfob.gateway.llm.parts import (
     Turn,
 )
 
+LEAST_TOKENS: Final = 16  # Responses refuses a lower limit
 _SHAPE_NAME: Final = "answer"
 
 
@@ -37,7 +38,7 @@ def request(conversation: Conversation, model: str) -> Json:
         body["input"] = [_message("developer", [{"type": "input_text", "text": instructions}])]
         del body["instructions"]
     if conversation.max_tokens is not None:
-        body["max_output_tokens"] = conversation.max_tokens
+        body["max_output_tokens"] = max(conversation.max_tokens, LEAST_TOKENS)
     if conversation.tools:
         body["tools"] = [_tool(tool) for tool in conversation.tools]
     if conversation.choice is not None:

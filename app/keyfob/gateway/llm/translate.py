@@ -26,8 +26,11 @@ from keyfob.gateway.llm.events import Event
 from keyfob.gateway.llm.fields import Pair
 from keyfob.gateway.llm.formats import TITLES, CannotTranslateError, Format, Json
 from keyfob.gateway.llm.parts import Answer, Conversation
-from keyfob.gateway.llm.pieces import Ended, Failed, Piece
+from keyfob.gateway.llm.pieces import Alive, Began, Ended, Failed, Piece
 from keyfob.gateway.llm.restoring import Tools
+
+# What comes of a value of another kind than the format has at its place.
+_MALFORMED: Final = (LookupError, TypeError, AttributeError, ValueError)
 
 
 class _Reader(Protocol):
@@ -84,7 +87,10 @@ def request(body: Json, source: Format, target: Format, model: str) -> Json:
             "model",
             f"This model speaks {TITLES[target]}, and Keyfob does not translate {TITLES[source]} to that.",
         )
-    return _WRITE_REQUEST[target](_READ_REQUEST[source](body, (source, target)), model)
+    try:
+        return _WRITE_REQUEST[target](_READ_REQUEST[source](body, (source, target)), model)
+    except (*_MALFORMED, RecursionError) as fault:
+        raise CannotTranslateError("body", f"body must be a request of {TITLES[source]}.") from fault
 
 
 def answer(body: Json, source: Format, target: Format, request: Json, *, created: int = 0) -> Json:
@@ -95,7 +101,7 @@ def answer(body: Json, source: Format, target: Format, request: Json, *, created
     """
     try:
         given = _READ_ANSWER[source](body)
-    except (LookupError, TypeError, AttributeError, ValueError) as fault:
+    except _MALFORMED as fault:
         raise AnswerFailedError(GARBLED) from fault
     given.created = given.created or created
     given.model = given.model or str(request.get("model", ""))
@@ -114,6 +120,7 @@ class StreamTranslator:
         self._reader = _READ_STREAM[source]()
         self._writer = _WRITE_STREAM[target](request, created)
         self._tools = Tools(request, source)
+        self._begun = False
         self._over = False
 
     def feed(self, event: Event) -> list[Event]:
@@ -122,13 +129,19 @@ class StreamTranslator:
             return []
         try:
             pieces = self._reader.feed(event)
-        except (ValueError, LookupError, TypeError, AttributeError):
+        except (*_MALFORMED, RecursionError):
             pieces = [GARBLED]
         return self._written(pieces)
 
     def _written(self, pieces: list[Piece]) -> list[Event]:
         events: list[Event] = []
         for piece in self._tools.pieces(pieces):
+            if isinstance(piece, Began):
+                if self._begun:
+                    continue
+                self._begun = True
+            elif not self._begun and not isinstance(piece, Alive | Failed):
+                events += self._written([Began("", "")])  # an upstream that leaves its first event out
             events += self._writer.write(piece)
             if isinstance(piece, Ended | Failed):
                 self._over = True
