@@ -16,8 +16,9 @@ from keyfob.core.secret import Secret
 from keyfob.engine import Engine, build
 from keyfob.gateway.auth.tables import close_database, open_database
 from keyfob.gateway.web.environment import CLIENT_KEYS, SECRETS
-from keyfob.gateway.web.hosted import WEB, hosted, settings_of
+from keyfob.gateway.web.hosted import hosted, settings_of
 from keyfob.gateway.web.tables import MIGRATIONS, SessionRow
+from keyfob.service.sign_in.client_keys import WEB
 from support.cli_run import opens, run
 from support.fake_ports import fake_ports
 from support.running import Ran
@@ -88,6 +89,13 @@ def test_a_key_that_sessions_need_goes_by_force(call: Call, database: str) -> No
     made = json.loads(call("web-keys", "new", "--json").out)
     bind(database, made["kid"])
     assert json.loads(call("web-keys", "retire", made["kid"], "--force", "--json").out)["kid"] == made["kid"]
+
+
+def test_the_servers_keys_are_no_providers(call: Call) -> None:
+    made = json.loads(call("web-keys", "new", "--json").out)
+    assert json.loads(call("jwk", "list", "--json").out) == {"keys": []}
+    assert json.loads(call("jwk", "export").out) == {"keys": []}
+    assert call("jwk", "remove", made["kid"]).code == 7
 
 
 def test_a_providers_key_is_not_the_servers(call: Call, engine: Engine) -> None:

@@ -10,8 +10,7 @@ from keyfob.cli.options import json_option, pass_session
 from keyfob.cli.session import Session
 from keyfob.core.words import MADE_ALGORITHMS, MadeAlgorithm
 from keyfob.gateway.packages import check_packages
-
-WEB = "@web"  # in place of a provider's id
+from keyfob.service.sign_in.client_keys import WEB
 
 
 @click.group("web-keys", short_help="Manage the client keys of web sign-in.")
@@ -59,7 +58,7 @@ def list_(session: Session) -> None:
       keyfob web-keys list
     """
     bound = _bound()
-    keys = [key for key in reversed(session.engine.client_keys.all()) if key.provider == WEB]
+    keys = list(reversed(session.engine.client_keys.all(WEB)))
     if session.json:
         rows = [{**key.to_json(), "sessions": bound.get(key.kid, 0)} for key in keys]
         session.document({"keys": rows})
@@ -93,7 +92,7 @@ def retire(session: Session, kid: str, force: bool) -> None:
     found = keys.one(kid, WEB)
     if not force:
         refuse_needed(found.kid, _bound())
-    session.finish(lambda: keys.remove(found.kid))
+    session.finish(lambda: keys.remove(found.kid, WEB))
     if session.json:
         session.document(found.to_json())
         return

@@ -18,8 +18,8 @@ from keyfob.gateway.web.environment import client_keys_in, secret_keys_in
 from keyfob.gateway.web.routes import Routes, WebRequest
 from keyfob.gateway.web.settings import AppRegistration, WebSettings
 from keyfob.gateway.web.web_sign_in import WebSignIn
+from keyfob.service.sign_in.client_keys import WEB
 
-WEB = "@web"  # in place of a provider's id: the client keys of this server
 _VAULT = "web/secret-keys"
 _FIELDS = {"client_name", "client_uri", "prefix", "home", "apps"}
 _APP_FIELDS = {"provider", "client_id", "client_secret", "client_auth", "scopes", "inputs", "ask", "name"}

@@ -8,10 +8,13 @@ from html import escape
 
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:26rem;margin:12vh auto;padding:0 1rem;color:#1d1d1f;"
-    "background:#fff}h1{font-size:1.4rem}form{margin:1rem 0}input,button{font:inherit;padding:.5rem .75rem;"
+    "background:#fff}h1{font-size:1.4rem}form{margin:1.75rem 0}input,button{font:inherit;"
+    "padding:.5rem .75rem;"
     "border:1px solid #6e6e73;border-radius:.4rem;width:100%;box-sizing:border-box;margin:.25rem 0}"
+    "input{background:transparent;color:inherit}::placeholder{color:#6e6e73;opacity:1}"
     "button{background:#1a5fb4;border-color:#1a5fb4;color:#fff}a{color:#1a5fb4}"
-    "@media(prefers-color-scheme:dark){body{background:#1d1d1f;color:#f5f5f7}a{color:#7cb7ff}}"
+    "@media(prefers-color-scheme:dark){body{background:#1d1d1f;color:#f5f5f7}::placeholder{color:#a1a1a6}"
+    "a{color:#7cb7ff}}"
 )
 
 
@@ -30,7 +33,8 @@ def choices(listed: Iterable[Choice], return_to: str, message: str | None) -> by
     for choice in listed:
         fields = "".join(
             f"<label>{escape(title)}"
-            f"<input name={_quoted(name)} placeholder={_quoted(example)} required></label>"
+            f"<input name={_quoted(name)} placeholder={_quoted(example)} required "
+            "autocomplete=username autocapitalize=none spellcheck=false></label>"
             for name, title, example in choice.asks
         )
         forms.append(

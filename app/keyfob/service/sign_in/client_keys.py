@@ -8,7 +8,7 @@ one stays for the accounts that use it (each account names its key), until the u
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,6 +24,7 @@ from keyfob.protocol.jws import published_jwk
 from keyfob.service.contexts import ClientSecrets
 
 KEYS = "jwk/"  # in the store: the public half; in the vault under the same name: the whole key
+WEB = "@web"  # in place of a provider's id: a server's own keys for web sign-in
 CURRENT = "jwk-of/"  # in the store: the key that a provider's next sign-in uses
 
 
@@ -77,9 +78,9 @@ class ClientKeys:
             self._store.write(CURRENT + provider, key.kid)
         return self._read(key.kid, {})
 
-    def all(self) -> list[ClientKey]:
-        """Every key, oldest first."""
-        return self._keys(self._used())
+    def all(self, provider: str | None = None) -> list[ClientKey]:
+        """A provider's keys, oldest first; by default those of all providers, without the server's (WEB)."""
+        return _of(provider, self._keys(self._used()))
 
     def _keys(self, used: dict[str, list[str]]) -> list[ClientKey]:
         kids = [name.removeprefix(KEYS) for name in self._store.names(KEYS)]
@@ -89,10 +90,10 @@ class ClientKeys:
         )
 
     def published(self, provider: str | None = None) -> dict[str, list[dict[str, str]]]:
-        """The public JWKS (RFC 7517 §5): of one provider's keys, or of all. `{"keys": []}` if there
-        is none. Asks no vault.
+        """The public JWKS (RFC 7517 §5) of the keys that `all` lists. `{"keys": []}` if there is none. Asks
+        no vault.
         """
-        return {"keys": [key.published for key in self._keys({}) if provider in (None, key.provider)]}
+        return {"keys": [key.published for key in _of(provider, self._keys({}))]}
 
     def of(self, provider: str) -> list[SigningKey]:
         """A provider's keys for publishing, the current one first. Their private halves are left out. Asks no
@@ -116,10 +117,10 @@ class ClientKeys:
         return found
 
     def one(self, kid: str, provider: str | None = None) -> ClientKey:
-        """A key by its name, or by the start of it, among a provider's or all. Raises NotFound
+        """A key of those that `all` lists, by its name or by the start of it. Raises NotFound
         `key_not_found`.
         """
-        keys = [key for key in self.all() if provider in (None, key.provider)]
+        keys = self.all(provider)
         matches = [key for key in keys if key.kid == kid] or [
             key for key in keys if kid and key.kid.startswith(kid)
         ]
@@ -128,11 +129,11 @@ class ClientKeys:
             raise NotFound(f"{what} with {plain(kid, 60)}", code="key_not_found")
         return matches[0]
 
-    def remove(self, kid: str, *, force: bool = False) -> ClientKey:
-        """Forget a key. `kid` may be shortened while it is clear. Raises NotFound `key_not_found`, Usage if
+    def remove(self, kid: str, provider: str | None = None, *, force: bool = False) -> ClientKey:
+        """Forget a key, which `one` finds. Raises NotFound `key_not_found`, Usage if
         an account still needs it and `force` is not given.
         """
-        found = self.one(kid)
+        found = self.one(kid, provider)
         if found.accounts and not force:
             raise Usage(
                 f"These accounts still use the key: {', '.join(found.accounts)}",
@@ -175,3 +176,7 @@ class ClientKeys:
                 if kid is not None:
                     used.setdefault(kid, []).append(account.id)
         return used
+
+
+def _of(provider: str | None, keys: Sequence[ClientKey]) -> list[ClientKey]:
+    return [key for key in keys if (key.provider != WEB if provider is None else key.provider == provider)]
