@@ -359,3 +359,20 @@ def test_a_gateway_that_does_not_run_is_named(bench: Bench) -> None:
     elsewhere = bench.keyfob(*words[:4], "--gateway", "https://gateway.example.org", "--yes")
     assert (elsewhere.code, elsewhere.out) == (8, "")
     assert "keyfob grants create --server" in elsewhere.err
+
+
+def test_removing_everything_ends_what_was_wired(session: DesktopSession, tmp_path: Path) -> None:
+    with bench_at(tmp_path, session.env) as bench:
+        bench.connect()
+        config = bench.home / ".npmrc"
+        config.write_text(old := "fund=false\n")
+        config.chmod(0o600)
+        words = ("--registry", f"{bench.shop.base}/npm/", "--through-gateway", "--yes")
+        assert bench.keyfob("wire", "npm", "workshop", *words).code == 0
+        assert bench.keyfob("wire", "env", "workshop", "--through-gateway", "--yes").code == 0
+        key = key_of(bench, "npm")
+        assert bench.files_with(key)
+        removed = bench.keyfob("remove", "--everything", "--yes")
+        assert removed.code == 0, removed.err
+        assert config.read_text() == old
+        assert bench.files_with(key) == []

@@ -141,3 +141,14 @@ def test_what_an_older_keyfob_noted_is_undone(wiring: Wiring, file: Path, tmp_pa
     unwire(wiring)
     assert file.read_bytes() == b"[user]\n"
     assert list(file.parent.iterdir()) == [file]
+
+
+def test_the_helper_of_a_tool_that_uses_the_gateway(wiring: Wiring, file: Path) -> None:
+    """git runs keyfob itself for its key, and not the helper that gives tokens."""
+    lines = ["[credential]", '\thelper = "!/nowhere/bin/keyfob credential gateway git"']
+    change = Change(file, None, edits.with_block("", "git", lines))
+    asked = {"gateway": "http://127.0.0.1:2026", "key_id": "k"}
+    wiring.make("git", [change], {}, asked)
+    assert wiring.missing_helper("git") == "/nowhere/bin/keyfob"
+    wiring.undo("git", wiring.undoing("git"))
+    assert not file.exists()

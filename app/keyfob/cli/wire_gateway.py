@@ -27,7 +27,7 @@ from keyfob.tools.edits import Change
 from keyfob.tools.registry import SETUPS
 from keyfob.tools.setup import SetupPlan
 from keyfob.tools.tool_keys import ToolKey
-from keyfob.tools.tool_setup import Asked, ToolSetup
+from keyfob.tools.tool_setup import Asked, ToolSetup, lacks
 
 if TYPE_CHECKING:
     from keyfob.gateway.tool_access import Wanted
@@ -137,7 +137,10 @@ def _print(session: Session, tool: str, made: _Made, changes: list[Change]) -> N
     more = {"gateway": {"url": made.gateway, "grants": list(made.grants), "variables": plan.variables}}
     is_new = bool(changes) or made.is_new
     otherwise = "" if plan.variables or is_new else "already uses the gateway"
-    print_changes(session, tool, changes, plan.notes, otherwise, more=more)
+    views = [
+        session.engine.accounts.view(each) for each in dict.fromkeys(one.account for one in plan.reaches)
+    ]
+    print_changes(session, tool, changes, plan.notes, otherwise, lacks(tool, views), more)
     if session.json:
         return
     for name, value in plan.variables.items():
