@@ -51,6 +51,17 @@ def test_a_confidential_client_publishes_public_keys_only() -> None:
         assert json.loads(key.private_jwk.reveal())["d"] not in json.dumps(document)
 
 
+def test_the_keys_may_be_at_an_address_of_their_own() -> None:
+    address = "https://k.example/jwks.json"
+    document = client_metadata(
+        PROVIDER, ADDRESS, redirect_uris=["https://k.example/cb"], keys=[new_key()], jwks_uri=address
+    )
+    assert document["jwks_uri"] == address
+    assert "jwks" not in document
+    public = client_metadata(PROVIDER, ADDRESS, redirect_uris=LOOPBACK, jwks_uri=address)
+    assert "jwks_uri" not in public
+
+
 @pytest.mark.parametrize(
     "address",
     ["http://127.0.0.1/c.json", "https://k.example", "https://k.example/", "https://k.example/c#x",
