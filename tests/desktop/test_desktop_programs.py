@@ -16,12 +16,13 @@ from pytestqt.qtbot import QtBot
 
 from keyfob.core.errors import SettingWrong
 from keyfob.desktop.controller import AppController
-from keyfob.desktop.programs import viewmodel, words
+from keyfob.desktop.programs import give_dialog, viewmodel, words
 from keyfob.desktop.programs.controller import Programs as Controller
 from keyfob.desktop.programs.details_dialog import DetailsDialog
 from keyfob.desktop.programs.give_dialog import GiveDialog
 from keyfob.desktop.programs.models import GatewayCard, ProgramRow
 from keyfob.desktop.shared.confirm import Ask, Confirm
+from keyfob.desktop.shared.widgets import Scroller
 from keyfob.desktop.window.viewmodel import window
 from keyfob.engine import Engine
 from keyfob.gateway import packages
@@ -352,6 +353,20 @@ def test_the_key_is_copied_as_a_secret_and_shown_once(
     ((grant, _),) = database.all(NOW)
     assert (grant.methods, grant.paths) == (READING, ("/repos/acme/**",))
     assert key not in str(grant)
+
+
+def test_on_a_small_screen_the_form_scrolls_and_the_buttons_stay(
+    page: Controller, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    high = QGuiApplication.primaryScreen().availableGeometry().height()
+    monkeypatch.setattr(give_dialog, "ROOM", high - 350)
+    page.page.give.click()
+    dialog = dialog_of(page)
+    qtbot.waitUntil(lambda: dialog.height() == 350)
+    button = dialog.create_button
+    assert dialog.rect().contains(button.geometry())
+    bar = dialog.findChild(Scroller).verticalScrollBar()
+    qtbot.waitUntil(lambda: bar.maximum() > 0)
 
 
 def test_how_long_it_lasts(page: Controller, qtbot: QtBot) -> None:

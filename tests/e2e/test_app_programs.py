@@ -124,3 +124,22 @@ def test_a_program_calls_through_the_apps_gateway_until_its_access_ends(stage: S
         window.find(has="The gateway is on", seconds=30)  # and it starts with it again
         assert call(address, key).status_code == 403
         window.find(name="Allow… report")
+
+
+def test_the_window_leaves_a_server_of_the_same_grants_alone(stage: Stage) -> None:
+    serving = stage.start("serve")
+    assert serving.stdout is not None
+    line = serving.stdout.readline()
+    assert line.startswith("Listening on http://127.0.0.1:")
+    port = line.strip().rpartition(":")[2]
+    assert httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False).status_code == 200
+    connected = stage.run("connect", "bench", "--method", "api_key", "--api-key-stdin", stdin=f"{TOKEN}\n")
+    assert connected.code == 0, connected.err
+    made = stage.run("grants", "create", "bench", "--name", "report", "--json").json
+    assert made["url"].startswith(f"http://127.0.0.1:{port}/"), "the setting's port"
+    with stage.window() as window:
+        window.press("Programs", seconds=30)
+        window.find(has=f"keyfob serve runs on port {port}", seconds=30)
+        window.find(name="report")
+        assert call(made["url"], made["key"]).status_code == 200
+        window.find(has="1 request", seconds=30)  # a server writes them every ten seconds

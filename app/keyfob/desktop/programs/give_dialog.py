@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, Signal
+from PySide6.QtCore import QEvent, QObject, Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from keyfob.core.secret import Secret
@@ -13,10 +13,11 @@ from keyfob.desktop.shared.clipboard import SecretClipboard
 from keyfob.desktop.shared.copy_button import CopyButton
 from keyfob.desktop.shared.dialog import ModalDialog
 from keyfob.desktop.shared.theme import Theme
-from keyfob.desktop.shared.widgets import button, label, rule
+from keyfob.desktop.shared.widgets import Scroller, button, label, rule
 
 TITLE = "Give a program access"
 LEAD = "It gets its own key and never sees your token."
+ROOM, LEAST = 60, 300  # designed pixels: of the screen that is left free, and of the least height
 TURNS_ON = "This turns the gateway on."
 
 
@@ -40,6 +41,7 @@ class GiveDialog(ModalDialog):
         self.problem = label("", "problem", wrap=True)
         self.problem.hide()
         self._hint = label(TURNS_ON if draft.turns_on else "", "hint", wrap=True)
+        self._hint.setContentsMargins(px(6), 0, 0, 0)  # as the texts above; the link's button has this room
         self._body = QVBoxLayout()
         self._body.setContentsMargins(theme.margins(26, 22, 26, 20))
         self._body.setSpacing(px(6))
@@ -65,12 +67,15 @@ class GiveDialog(ModalDialog):
         self._foot.addWidget(self._hint, 1)
         for each in (self.cancel, self.create_button, self.done_button):
             self._foot.addWidget(each)
-        whole = QWidget()
-        whole.setLayout(self._body)
+        self._whole = QWidget()
+        self._whole.setLayout(self._body)
+        self._whole.installEventFilter(self)
+        scroll = Scroller()
+        scroll.hold(self._whole)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        layout.addWidget(whole, 1)
+        layout.addWidget(scroll, 1)
         layout.addWidget(rule())
         layout.addLayout(self._foot)
         self.setFixedWidth(px(540))
@@ -118,12 +123,21 @@ class GiveDialog(ModalDialog):
         self.create_button.setEnabled(self.form.filled)
         self.problem.hide()
 
-    def event(self, event: QEvent) -> bool:
-        """Keep the height that the texts need: new labels get their fonts after they were added."""
-        handled = super().event(event)
+    def fit_height(self) -> None:
+        """Take the height that the texts need. On a screen that has less, the body scrolls and the buttons
+        stay.
+        """
+        foot = self._foot.totalSizeHint().height() + 1
+        room = self.screen().availableGeometry().height() - self._theme.px(ROOM)
+        height = min(self._body.totalHeightForWidth(self.width()) + foot, room)
+        self.setMinimumHeight(min(height, self._theme.px(LEAST)))
+        self.resize(self.width(), height)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Fit again when the body needs another height: new labels get their fonts after they were added."""
         if event.type() == QEvent.Type.LayoutRequest and self.isVisible():
             self.fit_height()
-        return handled
+        return super().eventFilter(watched, event)
 
     def _create(self) -> None:
         self._busy(True)

@@ -237,6 +237,9 @@ class Table(QWidget):
         return self.window().focusWidget() or self
 
     def _move(self, key: str, by: int) -> None:
+        if by == 0:
+            self._one_stop(next(view for view in self.rows if view.key == key))
+            return
         number = next(n for n, view in enumerate(self.rows) if view.key == key) + by
         if 0 <= number < len(self.rows):
             self._go_to(number)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Literal
 
 from PySide6.QtCore import QRectF, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from keyfob.desktop.programs.models import ProgramRow
@@ -66,7 +66,9 @@ class Bars(QWidget):
 
 
 class ProgramRowView(QFrame):
-    """`pressed`: the grant's id and `open`, `end` or `again`. `moved`: to the row above (-1) or below (1)."""
+    """`pressed`: the grant's id and `open`, `end` or `again`. `moved`: to the row above (-1), to
+    this one (0) or to the one below (1).
+    """
 
     pressed = Signal(str, str)
     moved = Signal(str, int)
@@ -160,6 +162,7 @@ class ProgramRowView(QFrame):
         self._name.show_text(row.name)
         self._used.show_text(row.used)
         where = " · ".join(part for part in (row.provider, row.account_note) if part)
+        where = where[:1].upper() + where[1:]
         self._account.show_text(row.account)
         self._provider.setText(where)
         self._account_line.setText(f"{row.account} · {where}")
@@ -204,6 +207,15 @@ class ProgramRowView(QFrame):
 
     def _press(self) -> None:
         self.pressed.emit(self.key, "again" if self._row.ended else "end")
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """A press makes it the current row."""
+        super().focusInEvent(event)
+        self.moved.emit(self.key, 0)
+
+    def mouseDoubleClickEvent(self, _event: QMouseEvent) -> None:
+        """Show the details, as Return does."""
+        self.pressed.emit(self.key, "open")
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Return opens the details, Delete ends, arrows go to the next row."""

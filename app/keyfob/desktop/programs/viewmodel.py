@@ -32,6 +32,7 @@ ENDED_MOST = 5
 NAME_MOST = 60  # characters of a program's name that are shown
 LOCAL = "Programs on this computer can reach it. Other computers cannot."
 EXAMPLES = {"github": "/repos/acme", "gitlab": "/projects/12"}  # paths of their APIs
+LOCAL_PROGRAMS = "your programs on this computer, without a key"
 Known = Sequence[tuple[Grant, Uses]]
 
 
@@ -150,10 +151,10 @@ def _account_note(view: AccountView | None) -> str:
 def _facts(grant: Grant, used: Uses, now: datetime, zone: tzinfo | None) -> tuple[tuple[str, str], ...]:
     found = [
         ("Account", grant.account),
-        ("Methods", " ".join(grant.methods) or "All"),
+        ("Methods", ", ".join(grant.methods) or "All"),
         ("Paths", "\n".join(grant.paths) or "All"),
         ("Requests an hour", str(grant.per_hour) if grant.per_hour is not None else "Any number"),
-        ("For", grant.who.replace(":", " ", 1)),
+        ("For", LOCAL_PROGRAMS if grant.who == "local" else grant.who.replace(":", " ", 1)),
         ("Since", _moment(grant.created_at, now, zone)),
         ("Until", _moment(grant.until, now, zone) or "No end"),
         ("Last request", _moment(used.last_at, now, zone) or "None yet"),
