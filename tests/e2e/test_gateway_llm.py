@@ -14,6 +14,7 @@ import httpx2
 import openai
 import pytest
 
+from support.llm_clients import claude, codex
 from support.llm_rig import LlmRig, llm_rig
 from support.llm_server import ACCOUNT
 from support.running import until
@@ -278,3 +279,29 @@ def test_a_wrong_key_is_refused_in_the_callers_format(clients: Clients) -> None:
     assert isinstance(other.value.body, dict)
     assert other.value.body["error"]["type"] == "authentication_error"
     assert other.value.body["code"] == "authentication_failed"
+
+
+# --- command-line programs ----------------------------------------------------------------------------------
+
+
+def test_codex_works_through_it_while_its_token_expires(
+    rig: LlmRig, keys: dict[str, str], tmp_path: Path
+) -> None:
+    renewals = rig.api.renewals
+    rig.api.expire()
+    ran = codex(tmp_path, rig.url, keys["codex-here"], "Reply OK.")
+    assert ran.code == 0, ran.err
+    assert ran.out.strip() == "OK."
+    assert rig.api.renewals == renewals + 1
+    assert rig.api.statuses[:2] == [401, 200]
+
+
+def test_claude_code_works_on_a_backend_that_speaks_responses_alone(
+    rig: LlmRig, keys: dict[str, str], tmp_path: Path
+) -> None:
+    renewals = rig.api.renewals
+    rig.api.expire()
+    ran = claude(tmp_path, rig.url, keys["codex-here"], "Reply OK.", ANTHROPIC_MODEL="gpt-5.5")
+    assert ran.code == 0, ran.out + ran.err
+    assert ran.json["result"] == "OK."
+    assert rig.api.renewals == renewals + 1

@@ -19,6 +19,7 @@ STEPS: dict[str, Callable[[], Path]] = {
     "oidc-provider, an authorization server": lambda: node.installed("oidc_provider"),
     "an atproto server": lambda: node.installed("atproto"),
     "the client of Nexus Mods": lambda: node.installed("nexus_client"),
+    "the Codex command line and Claude Code": lambda: node.installed("llm_clients"),
     "botocore and HTTPie": python_tools.clients,
     "the oldest pip": python_tools.oldest_pip,
     "the newest pip": python_tools.newest_pip,

