@@ -159,7 +159,7 @@ def test_a_conversation_to_messages() -> None:
             HELLO,
         ]
     )
-    assert found["system"] == "Be brief.\n\nBe kind."
+    assert found["system"] == "Be brief.\n\nBe kind.\n\nNow be long."
     first = found["messages"][1]["content"][0]["id"]
     assert first.startswith("call_1_")  # the characters that Messages takes, and still another than call_1
     assert found["messages"] == [
@@ -179,10 +179,9 @@ def test_a_conversation_to_messages() -> None:
                 {"type": "tool_result", "tool_use_id": "call_2", "content": [text("done")]},
                 {"type": "tool_result", "tool_use_id": "call_3", "content": []},
                 text("Go on."),
+                text("Hello"),
             ],
         },
-        {"role": "system", "content": [text("Now be long.")]},
-        {"role": "user", "content": [text("Hello")]},
     ]
 
 
@@ -280,6 +279,19 @@ def test_thoughts_with_their_proof_make_the_round() -> None:
     again = request({**CHAT, "messages": [HELLO, message, result]}, "openai_chat", "anthropic_messages", "m")
     check_request(again, "anthropic_messages")
     assert again["messages"][1]["content"] == blocks
+
+
+def test_thoughts_end_with_later_instructions() -> None:
+    """Anthropic ties thoughts to the instructions, and refuses them after a change."""
+    thought = {"type": "reasoning.text", "text": "Hm.", "signature": "s", "format": "anthropic-claude-v1"}
+    said = {"role": "assistant", "content": "Hi", "reasoning_details": [thought]}
+    later = {"role": "system", "content": "Be brief."}
+    for messages, kinds in (
+        ([HELLO, said, HELLO], ["thinking", "text"]),
+        ([HELLO, said, later, HELLO], ["text"]),
+    ):
+        found = request({**CHAT, "messages": messages}, "openai_chat", "anthropic_messages", "m")
+        assert [block["type"] for block in found["messages"][1]["content"]] == kinds
 
 
 def test_the_text_of_a_free_tool_comes_back_as_text() -> None:

@@ -32,7 +32,7 @@ FUNCTION: Json = {"type": "function", "function": {"name": "f", "description": "
 def to_chat(**fields: Any) -> Json:
     body = {**MESSAGES, **fields}
     check_request(body, "anthropic_messages")
-    found = request(body, "anthropic_messages", "openai_chat", "gpt-upstream")
+    found = request(body, "anthropic_messages", "openai_chat", "upstream")
     check_request(found, "openai_chat")
     return found
 
@@ -66,10 +66,31 @@ TO_CHAT: list[tuple[Json, Json]] = [
 @pytest.mark.parametrize(("messages", "chat"), TO_CHAT)
 def test_settings_to_chat(messages: Json, chat: Json) -> None:
     found = to_chat(**messages)
-    assert found.pop("model") == "gpt-upstream"
+    assert found.pop("model") == "upstream"
     assert found.pop("messages") == [HELLO]
-    assert found.pop("max_completion_tokens") == 100
+    assert found.pop("max_tokens") == 100
     assert found == chat
+
+
+LIMITS = [
+    ("gpt-5.4", "max_completion_tokens"),
+    ("openai/o3", "max_completion_tokens"),
+    ("gpt-oss-120b", "max_tokens"),
+    ("mistral-large", "max_tokens"),
+]
+
+
+@pytest.mark.parametrize(("model", "field"), LIMITS)
+def test_the_limit_has_the_field_that_the_model_takes(model: str, field: str) -> None:
+    found = request(MESSAGES, "anthropic_messages", "openai_chat", model)
+    assert found[field] == 100
+    assert len({"max_tokens", "max_completion_tokens"} & set(found)) == 1
+
+
+def test_later_instructions_join_the_first() -> None:
+    """Many servers of Chat Completions refuse a system message that is not the first."""
+    found = to_chat(system="Be brief.", messages=[HELLO, {"role": "system", "content": "Be kind."}])
+    assert found["messages"] == [{"role": "system", "content": "Be brief.\n\nBe kind."}, HELLO]
 
 
 def test_tools_and_their_choice_to_chat() -> None:

@@ -222,7 +222,7 @@ def of_responses(draw: st.DrawFn) -> tuple[Json, list[Event]]:
     events: list[Json] = []
     items = count()
     if draw(st.booleans()):
-        events += of_thought(next(items), *draw(deltas))
+        events += of_thought(next(items), *draw(st.lists(words, max_size=3)))
     for each in draw(st.lists(deltas, max_size=2)):
         events += of_text(next(items), *each)
     for name, each, at in draw(st.lists(call_deltas, max_size=3)):

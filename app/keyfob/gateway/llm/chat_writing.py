@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from keyfob.gateway.llm.formats import CannotTranslateError, Json
+from keyfob.gateway.llm.instructions import gathered
 from keyfob.gateway.llm.names import call_id, tool_name
 from keyfob.gateway.llm.parts import (
     Call,
@@ -21,18 +23,21 @@ from keyfob.gateway.llm.parts import (
     Turn,
 )
 
+# OpenAI's models take the limit in another field than most servers.
+_OF_OPENAI: Final = re.compile(r"(.*/)?(o\d|gpt-\d|chatgpt)")
 _MOST_STOPS: Final = 4
 _SHAPE_NAME: Final = "answer"
 
 
 def request(conversation: Conversation, model: str) -> Json:
     """The request, written. Raises CannotTranslateError."""
-    body: Json = {
-        "model": model,
-        "messages": [message for turn in conversation.turns for message in _messages(turn)],
-    }
+    instructions, turns = gathered(conversation.turns)
+    messages = [{"role": "system", "content": instructions}] if instructions else []
+    messages += [message for turn in turns for message in _messages(turn)]
+    body: Json = {"model": model, "messages": messages}
     if conversation.max_tokens is not None:
-        body["max_completion_tokens"] = conversation.max_tokens
+        limit = "max_completion_tokens" if _OF_OPENAI.match(model) else "max_tokens"
+        body[limit] = conversation.max_tokens
     if conversation.tools:
         body["tools"] = [_tool(tool) for tool in conversation.tools]
         if conversation.choice is not None:
@@ -59,9 +64,6 @@ def request(conversation: Conversation, model: str) -> Json:
 def _messages(turn: Turn) -> list[Json]:
     if turn.role == "assistant":
         return _of_assistant(turn.parts)
-    if turn.role != "user":
-        text = "\n\n".join(part.text for part in turn.parts if isinstance(part, Text))
-        return [{"role": "system", "content": text}]
     results = [part for part in turn.parts if isinstance(part, Result)]
     messages: list[Json] = [_result(part) for part in results]
     content = [each for part in results for each in _beside(part)]

@@ -7,6 +7,7 @@ import re
 from typing import Final
 
 from keyfob.gateway.llm.formats import CannotTranslateError, Json
+from keyfob.gateway.llm.instructions import gathered, leading
 from keyfob.gateway.llm.names import call_id
 from keyfob.gateway.llm.parts import (
     Call,
@@ -34,7 +35,9 @@ _CHOICES: Final = {"auto": "auto", "required": "any", "none": "none", "named": "
 
 def request(conversation: Conversation, model: str) -> Json:
     """The request, written. Raises CannotTranslateError."""
-    system, turns = _system(conversation.turns)
+    system, turns = gathered(conversation.turns)
+    if turns != leading(conversation.turns)[1]:
+        turns = _without_thoughts(turns)
     body: Json = {
         "model": model,
         "max_tokens": conversation.max_tokens or DEFAULT_MAX_TOKENS,
@@ -59,30 +62,23 @@ def request(conversation: Conversation, model: str) -> Json:
     return {**body, **conversation.extra}
 
 
-def _system(turns: list[Turn]) -> tuple[str, list[Turn]]:
-    """The text of the system's messages at the start, and what follows them."""
-    count = 0
-    texts = []
-    for turn in turns:
-        if turn.role not in ("system", "developer"):
-            break
-        count += 1
-        texts += [part.text for part in turn.parts if isinstance(part, Text) and part.text]
-    return "\n\n".join(texts), turns[count:]
+def _without_thoughts(turns: list[Turn]) -> list[Turn]:
+    """Anthropic refuses thoughts whose instructions were others, so they end with later instructions."""
+    kept = [tuple(part for part in turn.parts if not isinstance(part, Reasoning)) for turn in turns]
+    return [Turn(turn.role, parts) for turn, parts in zip(turns, kept)]
 
 
 def _messages(turns: list[Turn]) -> list[Json]:
     """The messages, with neighbours of one role as one: the results of all calls belong into one message."""
     messages: list[Json] = []
     for turn in turns:
-        role = "system" if turn.role == "developer" else turn.role
         blocks = [block for part in turn.parts for block in _blocks(part)]
         if not blocks:
             continue
-        if messages and messages[-1]["role"] == role:
+        if messages and messages[-1]["role"] == turn.role:
             messages[-1]["content"] += blocks
         else:
-            messages.append({"role": role, "content": blocks})
+            messages.append({"role": turn.role, "content": blocks})
     for message in messages:
         message["content"].sort(key=lambda block: block["type"] != "tool_result")
     return messages

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from keyfob.gateway.llm.formats import CannotTranslateError, Json
+from keyfob.gateway.llm.instructions import leading
 from keyfob.gateway.llm.names import call_id, tool_name
 from keyfob.gateway.llm.parts import (
     Call,
@@ -29,7 +30,7 @@ _SHAPE_NAME: Final = "answer"
 
 def request(conversation: Conversation, model: str) -> Json:
     """The request, written. Raises CannotTranslateError."""
-    instructions, turns = _instructions(conversation.turns)
+    instructions, turns = leading(conversation.turns)
     body: Json = {"model": model, "input": _items(turns)}
     if instructions:
         body["instructions"] = instructions
@@ -54,18 +55,6 @@ def request(conversation: Conversation, model: str) -> Json:
     # Responses stores every answer unless it is asked not to; the other formats do not.
     body.setdefault("store", False)
     return body
-
-
-def _instructions(turns: list[Turn]) -> tuple[str, list[Turn]]:
-    """The text of the system's messages at the start, and what follows them."""
-    count = 0
-    texts = []
-    for turn in turns:
-        if turn.role not in ("system", "developer"):
-            break
-        count += 1
-        texts += [part.text for part in turn.parts if isinstance(part, Text) and part.text]
-    return "\n\n".join(texts), turns[count:]
 
 
 def _items(turns: list[Turn]) -> list[Json]:
