@@ -55,7 +55,7 @@ class GatewayServer:
             self.sessions,
             None,
             EngineSecret(self._folder / "engine.env"),
-            [OwnAddress(PREFIX, administration.handle)],
+            lambda _: [OwnAddress(PREFIX, administration.handle)],
         )
         runner = web.AppRunner(gateway.app(), auto_decompress=False)
         await runner.setup()

@@ -89,6 +89,13 @@ def test_a_grant_from_its_creation_to_its_end(server: GatewayServer, root: Clien
     assert "key" not in root.post("grants", **{"account": MINE, "for": "user:alice"})
 
 
+def test_s66_no_grant_without_a_key_from_afar(root: Client, acme: Client) -> None:
+    for admin, account in ((root, MINE), (acme, ACMES)):
+        refused = admin.send("POST", "grants", {"account": account, "for": "local"})
+        assert (refused.status_code, "on the server alone" in refused.json()["detail"]) == (400, True)
+        assert admin.get("grants") == {"grants": []}
+
+
 def test_a_user_from_the_start_to_the_end(root: Client) -> None:
     assert root.post("users", user_id="alice", password="correct horse")["state"] == "active"
     assert root.post("users/alice/password", password="battery staple")["user_id"] == "alice"

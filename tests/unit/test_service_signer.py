@@ -66,7 +66,6 @@ def placed(rig: AgentRig, name: str, api: str) -> str:
         "https://id.example.org/a\r\nHost: evil.example",
         "https://id%2Eexample.org/",
         "me",
-        "",
     ],
 )
 def test_s_64_an_address_that_is_not_the_providers_is_refused(rig: AgentRig, url: str) -> None:

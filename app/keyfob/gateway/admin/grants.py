@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from keyfob.core.errors import Usage
 from keyfob.core.gateway_address import account_path
 from keyfob.gateway import grant_store
 from keyfob.gateway.admin.fields import Field
@@ -30,6 +31,9 @@ def _create(ask: Ask) -> dict[str, Any]:
         account_tenant,
     )
     who, key = ask.get("for"), None
+    if who == "local" and ask.admin.by is not None:
+        # Behind a server with TLS, every caller may look like a program of the gateway's own user.
+        raise Usage("A grant for local programs can be made on the server alone, with keyfob grants create")
     if who is None:
         given = give_access(ask.session, wanted)
         made, key = given.grant, given.key.reveal()
