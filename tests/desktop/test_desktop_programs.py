@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import httpx
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QAccessible, QGuiApplication
 from PySide6.QtWidgets import QRadioButton
 from pytestqt.qtbot import QtBot
 
@@ -237,6 +237,7 @@ def test_keys_of_the_rows(page: Controller, database: Programs, qtbot: QtBot) ->
     page.presenter.look()
     qtbot.waitUntil(lambda: len(names(page)) == 3)
     rows = page.page.rows
+    assert QAccessible.queryAccessibleInterface(rows[0]).role() is QAccessible.Role.ListItem
     rows[0].setFocus()
     assert [each.focusPolicy() == Qt.FocusPolicy.StrongFocus for each in rows] == [True, False, False]
     qtbot.keyClick(rows[0], Qt.Key.Key_Down)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from keyfob.core.errors import NotFound, Usage
+from keyfob.core.errors import NotFound, Transient, Usage
 from keyfob.engine import Engine
 from keyfob.gateway import packages
 from keyfob.gateway.auth.tables import open_database
@@ -69,6 +70,15 @@ def test_a_name_is_free_again_when_its_access_has_ended(programs: Programs) -> N
     programs.give(Access("bot", "github/aldis"), NOW + 2 * H)
     with pytest.raises(NotFound):
         programs.end("nothing")
+
+
+def test_a_damaged_database_is_trouble_and_not_a_bug(programs: Programs, tmp_path: Path) -> None:
+    programs.give(Access("bot", "github/aldis"), NOW)
+    with sqlite3.connect(tmp_path / "gateway.db") as database:
+        database.execute("DROP TABLE gateway_grants")
+    database.close()
+    with pytest.raises(Transient, match="The gateway’s database cannot be used now"):
+        programs.all(NOW)
 
 
 def test_uses_by_the_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from keyfob.core.errors import Transient, Usage
@@ -86,19 +88,19 @@ class Programs:
         """The newest first, those that have ended too."""
         if self._sessions is None and not own_file(self._data).exists():
             return ()
-        with self._opened().begin() as session:
+        with self._transaction() as session:
             used = uses(session, now)
             return [(one, used.get(one.grant_id, Uses())) for one in grants(session)]
 
     def give(self, wanted: Access, now: datetime) -> Given:
         """Raises Usage `program_taken` if another program with access has this name."""
-        with self._opened().begin() as session:
+        with self._transaction() as session:
             check_name(wanted.name, (one for one in grants(session, ended_too=False) if one.is_active(now)))
             return give_access(session, wanted)
 
     def end(self, grant_id: str) -> None:
         """Ends a grant, within a second. Raises NotFound."""
-        with self._opened().begin() as session:
+        with self._transaction() as session:
             end_grant(session, grant_id)
 
     def close(self) -> None:
@@ -107,6 +109,15 @@ class Programs:
             sessions, self._sessions = self._sessions, None
         if sessions is not None:
             close_database(sessions)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Session]:
+        try:
+            with self._opened().begin() as session:
+                yield session
+        except SQLAlchemyError as error:
+            detail = type(error).__name__
+            raise Transient("The gateway’s database cannot be used now", detail=detail) from None
 
     def _opened(self) -> sessionmaker[Session]:
         with self._lock:

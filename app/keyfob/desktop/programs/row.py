@@ -10,6 +10,7 @@ from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintE
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from keyfob.desktop.programs.models import ProgramRow
+from keyfob.desktop.shared.accessible import list_item, teach
 from keyfob.desktop.shared.avatar import Avatar, Tile
 from keyfob.desktop.shared.theme import Theme
 from keyfob.desktop.shared.widgets import RETURNS, Elided, button, label, restyle
@@ -74,6 +75,7 @@ class ProgramRowView(QFrame):
     moved = Signal(str, int)
 
     def __init__(self, theme: Theme, row: ProgramRow, room: Room) -> None:
+        teach("ProgramRowView", list_item)
         super().__init__()
         px = theme.px
         self._theme, self._row, self._room = theme, row, room

@@ -13,7 +13,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QAccessible, QAccessibleInterface
-from PySide6.QtWidgets import QAccessibleWidget, QComboBox, QScrollArea
+from PySide6.QtWidgets import QAccessibleWidget, QComboBox, QScrollArea, QWidget
 
 # Qt keeps only the bare pointer of what the factory returns. Each goes with its widget.
 _ALIVE: dict[int, QAccessibleWidget] = {}
@@ -67,6 +67,11 @@ class NamedComboBox(QAccessibleWidget):
 def scroll_area(area: QScrollArea) -> QAccessibleWidget:
     """A scroll area as a plain widget, which answers for a child that is not there with none."""
     return QAccessibleWidget(area, QAccessible.Role.Client)
+
+
+def list_item(widget: QWidget) -> QAccessibleWidget:
+    """A row that the arrow keys move between: read as an item, with its name and description."""
+    return QAccessibleWidget(widget, QAccessible.Role.ListItem)
 
 
 def teach(class_name: str, make: Callable[[Any], QAccessibleWidget]) -> None:
