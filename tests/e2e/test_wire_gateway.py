@@ -250,7 +250,7 @@ def test_variables_in_a_file(bench: Bench, gateway: str, tool: str, end: str) ->
     assert lines == {
         "LOG": "1", f"{name}_BASE_URL": gateway + end, f"{name}_API_KEY": key_of(bench, tool),
     }  # fmt: skip
-    assert "table of models" in done["notes"][0], "the Workshop speaks another format"
+    assert "keyfob models add MODEL workshop/alice" in done["notes"][0]
     unwired(bench, tool, {file: "LOG=1\n"})
 
 

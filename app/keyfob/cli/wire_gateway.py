@@ -140,11 +140,15 @@ def _print(session: Session, tool: str, made: _Made, changes: list[Change]) -> N
     views = [
         session.engine.accounts.view(each) for each in dict.fromkeys(one.account for one in plan.reaches)
     ]
-    print_changes(session, tool, changes, plan.notes, otherwise, lacks(tool, views), more)
+    # Variables are for a program to read, so nothing else is on stdout then.
+    notes = plan.notes if session.json or not plan.variables else []
+    print_changes(session, tool, changes, notes, otherwise, lacks(tool, views), more)
     if session.json:
         return
     for name, value in plan.variables.items():
         session.exactly(f"{name}={value}")
+    for note in [] if notes else plan.notes:
+        session.note(note)
     if is_new:
         session.note(f"To end its access, run: keyfob unwire {tool}")
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from keyfob.core.account import AccountView
-from keyfob.core.text import plain
 from keyfob.tools import hosts
 from keyfob.tools.setup import (
     FILE,
@@ -32,8 +31,7 @@ def base_url(sdk: str, account: AccountView, gateway: GatewayAccess) -> tuple[st
     if account.provider in entry["providers"]:
         return gateway.url(account), []
     note = (
-        f"The API of {plain(account.id)} speaks another format than this program. The gateway translates: "
-        "name the account's models in its table of models."
+        f"If the gateway has a model table, add this account's models: keyfob models add MODEL {account.id}"
     )
     return gateway.base + str(entry["path"]), [note]
 
