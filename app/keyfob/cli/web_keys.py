@@ -86,6 +86,7 @@ def retire(session: Session, kid: str, force: bool) -> None:
     Example:
       keyfob web-keys retire 5hXa
     """
+    check_packages()
     from keyfob.gateway.web.bound import refuse_needed
 
     keys = session.engine.client_keys

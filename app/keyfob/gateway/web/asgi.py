@@ -37,11 +37,13 @@ class SignInMiddleware:
         self._web.start()
         request = _request_of(scope)
         if scope["type"] == "http" and self._routes.owns(request.path):
-            await _answer(send, await self._aside(lambda: self._routes.answer(request)))
+            loop = asyncio.get_running_loop()
+            await _answer(send, await loop.run_in_executor(self._web.executor, self._routes.answer, request))
             return
         cookie = request.headers.get("cookie")
         try:
-            visitor, cookies = await self._aside(lambda: self._web.visit(cookie))
+            loop = asyncio.get_running_loop()
+            visitor, cookies = await loop.run_in_executor(self._web.visits, self._web.visit, cookie)
         except Transient as error:
             if scope["type"] == "http":
                 await _answer(
@@ -59,9 +61,6 @@ class SignInMiddleware:
             await send(message)
 
         await self._app(scope, receive, send_on)
-
-    async def _aside(self, work: Callable[[], Any]) -> Any:  # noqa: ANN401  (what the work returns)
-        return await asyncio.get_running_loop().run_in_executor(self._web.executor, work)
 
 
 def visitor_of(request: object) -> Visitor:

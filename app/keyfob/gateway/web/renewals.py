@@ -183,6 +183,9 @@ class Renewals:
 
     def end(self, found: Stored, why: str, *, revoke: bool) -> None:
         """End a session. Its tokens are revoked by `settle`, if they are to be. Raises SQLAlchemyError."""
+        with self._guard:
+            self._failures.pop(found.key, None)
+            self._unsaved.pop(found.key, None)
         if self._sessions.end(found.key, why, self._env.now(), revoke=revoke):
             self._events.publish(SessionEvent("deleted", found.app, found.key.subject, found.key.id, why))
 

@@ -44,13 +44,14 @@ TEND_EVERY = 30.0  # seconds
 NOTE_USE_EVERY = timedelta(minutes=5)  # one write at most, however many requests
 SET_AGAIN_AFTER = timedelta(days=1)  # the cookie, so that it does not end while it is used
 THREADS = 32
+VISIT_THREADS = 8
 
 
 class WebSignIn:
     """Sign-in ("Sign in with …") for one application, on any number of servers with one database.
 
-    Thread-safe. Methods block, so an event loop calls them through `executor`. Make it once, and `close`
-    it at the end.
+    Thread-safe. Methods block, so an event loop calls them through `executor`, and `visit` through
+    `visits`. Make it once, before or after a server forks, and `close` it at the end.
     """
 
     def __init__(
@@ -88,11 +89,14 @@ class WebSignIn:
         self._revoking = Revoking(runner, env)
         self.sign_ins = SignIns(settings, ports, runner, env, clients, self._states, self._revoking)
         self._calls = Calls(settings, clients, self.renewals, api_runner, env)
+        # Two: slow providers must not keep requests waiting that only ask who it is.
         self.executor = ThreadPoolExecutor(THREADS, thread_name_prefix="web-sign-in")
+        self.visits = ThreadPoolExecutor(VISIT_THREADS, thread_name_prefix="web-visit")
         self._stopping = threading.Event()
         self._tending: threading.Thread | None = None
         self._guard = threading.Lock()
         self._warn_of_missing_keys()
+        close_database(self._database)  # a server that forks now hands no open connection on
 
     # --- requests -------------------------------------------------------------------------------------------
 
@@ -258,6 +262,7 @@ class WebSignIn:
         if self._tending is not None:
             self._tending.join()
         self.executor.shutdown(wait=True)
+        self.visits.shutdown(wait=True)
         close_database(self._database)
         self._ports.close()
 
