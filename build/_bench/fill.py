@@ -1,7 +1,7 @@
 """Puts accounts into a home as a sign-in would have left them. Run by
 the benchmarks with Keyfob's own interpreter.
 
-    fill.py ISSUER < {"accounts": [{"label", "left": seconds, "lifetime": seconds, "generation"}]}
+    fill.py ISSUER < {"accounts": [{"label", "left": seconds, "lifetime": seconds, "generation"}], "api": URL}
 
 Only for homes that the benchmarks made: it writes the store and the keychain directly.
 """
@@ -39,7 +39,7 @@ userinfo_endpoint = "{issuer}/userinfo"
 [lifetimes]
 rotates = true
 [api]
-base = "{issuer}"
+base = "{api}"
 [identity]
 source = "userinfo"
 [identity.map]
@@ -50,11 +50,12 @@ style = "none"
 
 
 def main() -> None:
-    issuer, wanted = sys.argv[1], json.load(sys.stdin)["accounts"]
+    issuer, told = sys.argv[1], json.load(sys.stdin)
+    wanted, api = told["accounts"], told.get("api") or issuer
     engine = build(system_ports())
     folder = engine.home.config / "providers"
     folder.mkdir(mode=0o700, exist_ok=True)
-    (folder / "bench.toml").write_text(PRESET.format(issuer=issuer), "utf-8")
+    (folder / "bench.toml").write_text(PRESET.format(issuer=issuer, api=api), "utf-8")
     engine.providers.get("bench")
     grants = GrantStore(engine.vault)
     known = {record.account.label: record for record in engine.store.records()}
@@ -63,7 +64,7 @@ def main() -> None:
         token_endpoint=f"{issuer}/token",
         userinfo_endpoint=f"{issuer}/userinfo",
     )
-    pin = Pin(Server(None, endpoints), client_id="bench", api_base=issuer)
+    pin = Pin(Server(None, endpoints), client_id="bench", api_base=api)
     for each in wanted:
         label = each["label"]
         now = datetime.now(UTC)

@@ -81,6 +81,7 @@ class Ground:
             "--no-dev",
             "--extra=fast",
             "--extra=desktop",
+            "--extra=gateway",
             "--no-install-project",
             "--compile-bytecode",
         ]
@@ -102,16 +103,23 @@ class Ground:
     def env(self, home: Path, **more: str) -> dict[str, str]:
         return {**self.session.env, "KEYFOB_HOME": str(home), **more}
 
-    def home(self, labels: Sequence[str], *, left: float = HOUR, lifetime: float = HOUR) -> Path:
-        """A new home with these accounts at `bench`, whose tokens end in `left` seconds."""
+    def home(
+        self, labels: Sequence[str], *, left: float = HOUR, lifetime: float = HOUR, api: str | None = None
+    ) -> Path:
+        """A new home with these accounts at `bench`, whose tokens end in `left` seconds. `api`: their API's
+        address, if it is not the provider's.
+        """
         self._homes += 1
         home = self.session.root / f"h{self._homes}"
         home.mkdir(mode=0o700)
-        self.fill(home, labels, left=left, lifetime=lifetime)
+        self.fill(home, labels, left=left, lifetime=lifetime, api=api)
         return home
 
-    def fill(self, home: Path, labels: Sequence[str], *, left: float, lifetime: float = HOUR) -> None:
-        told = {"accounts": [{"label": name, "left": left, "lifetime": lifetime} for name in labels]}
+    def fill(
+        self, home: Path, labels: Sequence[str], *, left: float, lifetime: float = HOUR, api: str | None = None
+    ) -> None:
+        accounts = [{"label": name, "left": left, "lifetime": lifetime} for name in labels]
+        told = {"accounts": accounts, "api": api}
         done = subprocess.run(
             [str(self.python), str(HERE / "fill.py"), self.issuer],
             input=json.dumps(told), env=self.env(home), text=True, capture_output=True, check=False,

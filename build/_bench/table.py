@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from . import commands, desktop, renewals, sockets, translation
+from . import commands, desktop, gateway, renewals, sockets, translation
 from .ground import CACHE, Ground, say
 from .measure import Row
 
@@ -30,6 +30,9 @@ PARTS: tuple[tuple[tuple[str, ...], Measure], ...] = (
     (("crowd",), lambda ground, quick: renewals.crowd(ground, 60 if quick else 1_000)),
     (("idle",), lambda ground, quick: desktop.idle(ground, 12 if quick else 75)),
     (("paint",), lambda ground, quick: desktop.paint(ground, 5 if quick else 20)),
+    (("proxied",), lambda ground, quick: gateway.proxied(ground, 2 if quick else 8, 1 if quick else 5)),
+    (("first byte", "thousand", "bodies"), lambda ground, quick: gateway.streams(ground, 50 if quick else 400)),
+    (("keys",), lambda ground, quick: gateway.keys(ground, 1 if quick else 4)),
     (("translation",), lambda ground, quick: translation.streams(ground, 1 if quick else 8)),
 )
 NAMES = tuple(name for names, _ in PARTS for name in names)
