@@ -116,7 +116,13 @@ class Ground:
         return home
 
     def fill(
-        self, home: Path, labels: Sequence[str], *, left: float, lifetime: float = HOUR, api: str | None = None
+        self,
+        home: Path,
+        labels: Sequence[str],
+        *,
+        left: float,
+        lifetime: float = HOUR,
+        api: str | None = None,
     ) -> None:
         accounts = [{"label": name, "left": left, "lifetime": lifetime} for name in labels]
         told = {"accounts": accounts, "api": api}

@@ -27,6 +27,8 @@ PACKAGES = {
     "curl": "curl",
     "cc": "gcc libc6-dev",
     "musl-gcc": "musl-tools",
+    "nginx": "nginx libnginx-mod-http-lua",
+    "wrk": "wrk",
 }
 
 

@@ -1,6 +1,6 @@
 """An API for the gateway's figures: prints its port, then serves until it is killed.
 
-`/event` sends one event at once and keeps the stream open, `/download` has 100 MB, `/upload` reads what comes.
+`/event` sends one event at once and keeps the stream open, `/download` has 100 MB, `/upload` reads all.
 """
 
 from __future__ import annotations

@@ -31,7 +31,10 @@ PARTS: tuple[tuple[tuple[str, ...], Measure], ...] = (
     (("idle",), lambda ground, quick: desktop.idle(ground, 12 if quick else 75)),
     (("paint",), lambda ground, quick: desktop.paint(ground, 5 if quick else 20)),
     (("proxied",), lambda ground, quick: gateway.proxied(ground, 2 if quick else 8, 1 if quick else 5)),
-    (("first byte", "thousand", "bodies"), lambda ground, quick: gateway.streams(ground, 50 if quick else 400)),
+    (
+        ("first-byte", "streams", "bodies"),
+        lambda ground, quick: gateway.streams(ground, 50 if quick else 400),
+    ),
     (("keys",), lambda ground, quick: gateway.keys(ground, 1 if quick else 4)),
     (("translation",), lambda ground, quick: translation.streams(ground, 1 if quick else 8)),
 )

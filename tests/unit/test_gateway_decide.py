@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -238,3 +240,35 @@ def test_decisions_come_from_memory(server: Server) -> None:
     for number in range(100):
         assert server.nginx(f"/shop/me/a/{number}").status == 200
     assert len(server.signer.calls) == 1
+
+
+def test_many_at_once_look_into_the_keychain_once(tmp_path: Path) -> None:
+    signer = OneSigner()
+
+    def slow(ref: str, wanted: SignRequest, *, for_tool: bool) -> SignedRequest:
+        time.sleep(0.1)
+        return OneSigner.sign(signer, ref, wanted, for_tool=for_tool)
+
+    credentials = AccountCredentials(SimpleNamespace(sign=slow))  # type: ignore[arg-type]
+
+    async def run() -> list[str]:
+        asked = [credentials.sign("shop/me", "GET", f"/a/{number}") for number in range(20)]
+        return [found.url for found in await asyncio.gather(*asked)]
+
+    assert asyncio.run(run()) == [f"{BASE}/a/{number}" for number in range(20)]
+    assert len(signer.calls) == 1
+    credentials.close()
+
+
+def test_each_of_many_at_once_learns_what_is_wrong(tmp_path: Path) -> None:
+    def fails(ref: str, wanted: SignRequest, *, for_tool: bool) -> SignedRequest:
+        raise Transient("The keychain does not answer")
+
+    credentials = AccountCredentials(SimpleNamespace(sign=fails))  # type: ignore[arg-type]
+
+    async def run() -> list[Any]:
+        asked = [credentials.sign("shop/me", "GET", f"/a/{number}") for number in range(5)]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    assert [type(found) for found in asyncio.run(run())] == [Transient] * 5
+    credentials.close()

@@ -133,6 +133,7 @@ def serve(
     from keyfob.gateway.own_gateway import serving
     from keyfob.gateway.proxy.connections import Limits
     from keyfob.gateway.proxy.own import OwnAddress
+    from keyfob.gateway.proxy.serving import fastest_loop
     from keyfob.gateway.proxy.serving import serve as run
 
     key = _one_key(session, api_key, api_key_stdin)
@@ -173,7 +174,8 @@ def serve(
                 more=more,
                 also=_routes(session, web) if web is not None else _no_routes,
             )
-            asyncio.run(server)
+            with asyncio.Runner(loop_factory=fastest_loop()) as runner:
+                runner.run(server)
     finally:
         close_database(sessions)
         if web is not None:

@@ -28,7 +28,10 @@ def inert(text: object, limit: int = 1_000_000) -> str:
     columns matter. What is over `limit` characters is cut off.
     """
     out: list[str] = []
-    for char in str(text)[:limit]:
+    cut = str(text)[:limit]
+    if cut.isascii() and cut.isprintable():
+        return cut  # as nearly every line of a log is
+    for char in cut:
         if char in _BIDI:
             continue
         category = unicodedata.category(char)

@@ -43,6 +43,7 @@ class AccountCredentials:
         self._signer = signer
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="credentials")
         self._kept: dict[tuple[str, bool], tuple[float, Credentials]] = {}
+        self._asking: dict[tuple[str, bool], asyncio.Task[Credentials]] = {}
 
     async def sign_route(
         self,
@@ -80,6 +81,35 @@ class AccountCredentials:
             kept = self._from_memory(account, path)
             if kept is not None:
                 return kept
+            return await self._asked_once(account, method, path)
+        return await self._from_engine(account, method, path, rejected, nonce)
+
+    async def _asked_once(self, account: str, method: str, path: str) -> Credentials:
+        """Many requests that come at one time look into the keychain once."""
+        key = account, path.startswith("/")
+        asking = self._asking.get(key)
+        if asking is None:
+            asking = asyncio.create_task(self._from_engine(account, method, path))
+            self._asking[key] = asking
+            asking.add_done_callback(lambda task: self._asked(key, task))
+            return await asyncio.shield(asking)
+        await asyncio.wait([asking])
+        if asking.exception() is not None:
+            await asking
+        return self._from_memory(account, path) or await self._from_engine(account, method, path)
+
+    def _asked(self, key: tuple[str, bool], task: asyncio.Task[Credentials]) -> None:
+        self._asking.pop(key, None)
+        task.exception()  # whoever waited has seen it; if they have all left, nobody needs to
+
+    async def _from_engine(
+        self,
+        account: str,
+        method: str,
+        path: str,
+        rejected: Secret | None = None,
+        nonce: str | None = None,
+    ) -> Credentials:
         started = time.monotonic()
         wanted = SignRequest(method, path, nonce=nonce, rejected=rejected)
         loop = asyncio.get_running_loop()

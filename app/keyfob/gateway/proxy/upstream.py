@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -29,6 +30,7 @@ log = logging.getLogger("keyfob.gateway")
 KEPT_BODY = 64 * 1024  # bytes: a body of this size is kept, so that the request can be sent again after a 401
 CONNECT_WITHIN = 30.0  # seconds
 BODY_SILENT_MOST = 60.0  # seconds without a byte of the caller's body
+PROXIES_KNOWN_FOR = 10.0  # seconds: the system's settings may change while the server runs
 SILENT_MOST = 600.0  # seconds without a byte of the answer
 MESSAGE_MOST = 16 << 20  # bytes of a WebSocket message
 _NO_AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
@@ -175,10 +177,14 @@ class Upstream:
 def proxy_for(url: str) -> str | None:
     """The system's proxy for this address; none for this computer's own addresses."""
     parts = urlsplit(url)
-    host = parts.hostname or ""
+    return _proxy(parts.scheme, parts.hostname or "", int(time.monotonic() // PROXIES_KNOWN_FOR))
+
+
+@lru_cache(256)
+def _proxy(scheme: str, host: str, _when: int) -> str | None:
     if is_loopback(host) or proxy_bypass(host):
         return None
-    return getproxies().get(parts.scheme)
+    return getproxies().get(scheme)
 
 
 async def _body_of(request: web.Request) -> bytes | AsyncIterator[bytes] | None:
@@ -217,8 +223,14 @@ async def _answer(
     changed = _links_of(request, answer, signed, route)
     if changed is None and answer.content_length is not None and "Transfer-Encoding" not in answer.headers:
         made.content_length = answer.content_length
+    bodiless = request.method == "HEAD" or answer.status in (204, 304)
+    if changed is None and not bodiless and answer.content_length is not None and answer.content.is_eof():
+        # All of it is there already, so head and body leave in one packet.
+        body = await answer.content.read()
+        if len(body) == answer.content_length:
+            return web.Response(status=answer.status, reason=answer.reason, headers=made.headers, body=body)
     await made.prepare(request)
-    if request.method == "HEAD" or answer.status in (204, 304):
+    if bodiless:
         return made
     try:
         async for part in answer.content.iter_any():
