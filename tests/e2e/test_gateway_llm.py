@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shlex
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -22,6 +27,7 @@ from support.running import until
 from support.session import DesktopSession
 
 pytestmark = [pytest.mark.servers, pytest.mark.network, pytest.mark.keychain]
+PAGE = (Path(__file__).parents[2] / "docs/models.md").read_text("utf-8")
 WEATHER = {
     "type": "function",
     "function": {
@@ -30,6 +36,15 @@ WEATHER = {
         "parameters": {"type": "object", "properties": {"town": {"type": "string"}}, "required": ["town"]},
     },
 }
+CODEX_CONFIG = """\
+model = "gpt-5.5"
+model_provider = "keyfob"
+[model_providers.keyfob]
+name = "Keyfob"
+base_url = "{url}/v1"
+env_key = "KEYFOB_KEY"
+wire_api = "responses"
+"""
 ASKED = 'CALL weather {"town": "Oslo"}'
 
 
@@ -468,12 +483,18 @@ def test_without_a_table_several_accounts_are_named(rig: LlmRig, clients: Client
 # --- command-line programs ----------------------------------------------------------------------------------
 
 
+def of_claude(rig: LlmRig, key: str, **more: str) -> dict[str, str]:
+    """Its settings, as environment variables."""
+    return {"ANTHROPIC_BASE_URL": rig.url, "ANTHROPIC_AUTH_TOKEN": key, **more}
+
+
 def test_codex_works_through_it_while_its_token_expires(
     rig: LlmRig, keys: dict[str, str], tmp_path: Path
 ) -> None:
     renewals = rig.api.renewals
     rig.api.expire()
-    ran = codex(tmp_path, rig.url, keys["codex-here"], "Reply OK.")
+    config = CODEX_CONFIG.format(url=rig.url)
+    ran = codex(tmp_path, config, "Reply OK.", KEYFOB_KEY=keys["codex-here"])
     assert ran.code == 0, ran.err
     assert ran.out.strip() == "OK."
     assert rig.api.renewals == renewals + 1
@@ -485,7 +506,7 @@ def test_claude_code_works_on_a_backend_that_speaks_responses_alone(
 ) -> None:
     renewals = rig.api.renewals
     rig.api.expire()
-    ran = claude(tmp_path, rig.url, keys["codex-here"], "Reply OK.", ANTHROPIC_MODEL="gpt-5.5")
+    ran = claude(tmp_path, "Reply OK.", **of_claude(rig, keys["codex-here"], ANTHROPIC_MODEL="gpt-5.5"))
     assert ran.code == 0, ran.out + ran.err
     assert ran.json["result"] == "OK."
     assert rig.api.renewals == renewals + 1
@@ -496,13 +517,86 @@ def test_claude_code_uses_its_tools_on_it(rig: LlmRig, keys: dict[str, str], tmp
     note.parent.mkdir()
     note.write_text("the word is heron")
     asked = f"CALL Read {json.dumps({'file_path': str(note)})}"
-    ran = claude(tmp_path, rig.url, keys["codex-here"], asked, ANTHROPIC_MODEL="gpt-5.5")
+    ran = claude(tmp_path, asked, **of_claude(rig, keys["codex-here"], ANTHROPIC_MODEL="gpt-5.5"))
     assert ran.code == 0, ran.out + ran.err
     assert "the word is heron" in ran.json["result"]
 
 
 def test_claude_code_works_on_messages_too(rig: LlmRig, keys: dict[str, str], tmp_path: Path) -> None:
-    ran = claude(tmp_path, rig.url, keys["anthropic-here"], "Reply OK.")
+    ran = claude(tmp_path, "Reply OK.", **of_claude(rig, keys["anthropic-here"]))
     assert ran.code == 0, ran.out + ran.err
     assert ran.json["result"] == "OK."
     assert {path for path, _, _ in rig.api.seen} == {"/anthropic/v1/messages?beta=true"}
+
+
+# --- docs/models.md -----------------------------------------------------------------------------------------
+
+
+def blocks(kind: str) -> list[str]:
+    return re.findall(rf"^```{kind}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def page_rig(rig: LlmRig) -> Iterator[tuple[LlmRig, str]]:
+    """The page's model table over our accounts, and a key for both."""
+    (text,) = blocks("yaml")
+    accounts = {"openai-codex/you": "codex-here", "anthropic/key": "anthropic-here"}
+    made = rig.bench.keyfob("keys", "create", "--user", "page", "--json").json
+    for named, provider in accounts.items():
+        assert named in text
+        text = text.replace(named, rig.accounts[provider])
+        done = rig.bench.keyfob("grants", "create", rig.accounts[provider], "--for", f"key:{made['key_id']}")
+        assert done.code == 0, done.err
+    path = rig.bench.keyfob_home / "config" / "models.yaml"
+    path.write_text(text)
+    time.sleep(1.1)  # the gateway looks once a second
+    yield rig, made["key"]
+    path.unlink()
+    time.sleep(1.1)
+
+
+def as_here(text: str, rig: LlmRig, key: str) -> str:
+    """The page's text with the gateway and the key of this test."""
+    return text.replace("http://127.0.0.1:2026", rig.url).replace("sk-…", key)
+
+
+def test_the_pages_examples_work(page_rig: tuple[LlmRig, str], tmp_path: Path) -> None:
+    rig, key = page_rig
+    sections = dict(re.findall(r"^### (.*?)\n(.*?)(?=^##)", PAGE, re.MULTILINE | re.DOTALL))
+    settings = {
+        name: dict(re.findall(r"^    export (\w+)=(\S+)$", as_here(text, rig, key), re.MULTILINE))
+        for name, text in sections.items()
+    }
+    said = {}
+    for name, program in zip(("The openai SDK", "The anthropic SDK"), blocks("python"), strict=True):
+        env = {"PATH": os.environ["PATH"], "NO_PROXY": "127.0.0.1", **settings[name]}
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        said[name] = done.stdout.strip()
+    (config,) = blocks("toml")
+    assert "    codex exec 'Reply OK.'\n" in sections["Codex"]
+    ran = codex(tmp_path, as_here(config, rig, key), "Reply OK.", **settings["Codex"])
+    assert ran.code == 0, ran.err
+    said["Codex"] = ran.out.strip()
+    assert "    claude -p 'Reply OK.'\n" in sections["Claude Code"]
+    said["Claude Code"] = claude(tmp_path, "Reply OK.", **settings["Claude Code"]).json["result"]
+    assert said == dict.fromkeys((name for name in sections if settings[name]), "OK.")
+    assert {path for path, _, _ in rig.api.seen} == {"/codex/responses"}
+
+
+def test_the_pages_commands_work(rig: LlmRig) -> None:
+    (commands,) = re.findall(r"^## Choose the account\n\n(.*?)\n\n", PAGE, re.MULTILINE | re.DOTALL)
+    for line in commands.splitlines():
+        words = [
+            {"openai-codex/you": rig.accounts["codex-here"], "anthropic/key": rig.accounts["anthropic-here"]}
+            .get(word, word)
+            for word in shlex.split(line)[1:]
+        ]  # fmt: skip
+        ran = rig.bench.keyfob(*words)
+        assert ran.code == 0, ran.err
+    assert "claude-*" in ran.out
+    for name in ("fast", "gpt-*", "claude-*"):
+        assert rig.bench.keyfob("models", "remove", name).code == 0
+    (rig.bench.keyfob_home / "config" / "models.yaml").unlink()

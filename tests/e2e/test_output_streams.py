@@ -45,6 +45,7 @@ CALLS = {
     "completion": "completion bash",
     "demo": "demo --help",
     "serve": "serve --help",  # it would serve
+    "models": "models list",
 }
 FULL = "keyfob: The output cannot be written: No space left on device. Write it to another file or disk.\n"
 REFUSED = ("connect", "reconnect", "disconnect", "remove", "window", "nosuchverb")

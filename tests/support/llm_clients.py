@@ -14,39 +14,22 @@ from support import node
 from support.running import Ran
 
 SECONDS = 90
+_QUIET = '\n[analytics]\nenabled = false\n\n[otel]\nexporter = "none"\n'
 _MACHINES = {"x86_64": ("x64", "x86_64"), "aarch64": ("arm64", "aarch64")}
 
 
-def codex(home: Path, base_url: str, key: str, *words: str) -> Ran:
-    """`codex exec`, with a provider of its own in its config file."""
+def codex(home: Path, config: str, *words: str, **env: str) -> Ran:
+    """`codex exec`, with this config file. What would reach out of the computer is switched off."""
     short, long = _MACHINES[platform.machine()]
     program = f"codex-linux-{short}/vendor/{long}-unknown-linux-musl/bin/codex"
     folder = home / ".codex"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.toml").write_text(
-        f"""\
-model = "gpt-5.5"
-model_provider = "keyfob"
-check_for_update_on_startup = false
-
-[model_providers.keyfob]
-name = "Keyfob"
-base_url = "{base_url}/v1"
-env_key = "KEYFOB_KEY"
-wire_api = "responses"
-
-[analytics]
-enabled = false
-
-[otel]
-exporter = "none"
-"""
-    )
+    (folder / "config.toml").write_text(f"check_for_update_on_startup = false\n{config}{_QUIET}")
     command = ["exec", "--skip-git-repo-check", "--ephemeral", *words]
-    return _run(program, command, home, CODEX_HOME=str(folder), KEYFOB_KEY=key)
+    return _run(program, command, home, CODEX_HOME=str(folder), **env)
 
 
-def claude(home: Path, base_url: str, key: str, *words: str, **env: str) -> Ran:
+def claude(home: Path, *words: str, **env: str) -> Ran:
     """`claude -p`, with its answer as JSON."""
     short, _ = _MACHINES[platform.machine()]
     program = f"@anthropic-ai/claude-code-linux-{short}/claude"
@@ -56,8 +39,6 @@ def claude(home: Path, base_url: str, key: str, *words: str, **env: str) -> Ran:
         home,
         CLAUDE_CONFIG_DIR=str(home / ".claude"),
         CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1",
-        ANTHROPIC_BASE_URL=base_url,
-        ANTHROPIC_AUTH_TOKEN=key,
         **env,
     )
 

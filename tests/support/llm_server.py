@@ -35,7 +35,7 @@ _MESSAGES_FIELDS = {
     "model", "max_tokens", "messages", "system", "tools", "tool_choice", "stop_sequences", "stream",
     "metadata", "thinking", "output_config", "service_tier", "context_management",
 }  # fmt: skip
-_TOOLS = {"function", "custom", "web_search", "tool_search", "local_shell"}
+_TOOLS = {"function", "custom", "web_search", "tool_search", "local_shell", "namespace"}
 _CHALLENGE = "<!DOCTYPE html><title>Just a moment...</title>"
 
 
