@@ -231,6 +231,24 @@ def test_what_a_command_gives_shows_and_ends_by_the_window(
     dialog.reject()
 
 
+def test_what_is_allowed_again_is_what_it_was(page: Controller, database: Programs, qtbot: QtBot) -> None:
+    wanted = Access("ci", GITHUB, ("GET", "POST"), ("/repos/acme/**", "/user"), per_hour=100)
+    database.end(database.give(wanted, NOW).grant.grant_id)
+    page.presenter.look()
+    qtbot.waitUntil(lambda: len(page.page.rows) == 1)
+    page.page.rows[0].button.click()
+    dialog = dialog_of(page)
+    assert dialog.form.note.text() == (
+        "As before, at most 100 requests an hour. Before, it had the methods GET, POST. Before, it also had "
+        "/user."
+    )
+    dialog.create_button.click()
+    qtbot.waitUntil(lambda: dialog.given is not None, timeout=10_000)
+    made = next(grant for grant, _ in database.all(NOW) if grant.ended_at is None)
+    assert (made.name, made.account, made.paths) == ("ci", GITHUB, ("/repos/acme/**",))
+    assert (made.methods, made.per_hour) == (READING, 100), "never more than before"
+
+
 def test_keys_of_the_rows(page: Controller, database: Programs, qtbot: QtBot) -> None:
     for name in ("one", "two", "three"):
         database.give(Access(name, GITHUB), NOW)

@@ -15,7 +15,7 @@ from PySide6.QtGui import QKeySequence, QShortcut
 
 from keyfob.core.account import AccountView
 from keyfob.core.errors import KeyfobError
-from keyfob.desktop.programs import viewmodel, words
+from keyfob.desktop.programs import viewmodel
 from keyfob.desktop.programs.details_dialog import DetailsDialog
 from keyfob.desktop.programs.gateway import GatewayRun
 from keyfob.desktop.programs.give_dialog import GiveDialog
@@ -210,17 +210,8 @@ class Programs(QObject):
                 question.confirmed.connect(lambda: self.presenter.end(key))
                 self._open(question)
             case "again":
-                path = words.shown_path(grant.paths[0]) if grant.paths else ""
-                self._give(
-                    Draft(
-                        self.presenter.choices(),
-                        row.name,
-                        grant.account,
-                        bool(grant.methods),
-                        path,
-                        self._off(),
-                    )
-                )
+                choices = self.presenter.choices()
+                self._give(viewmodel.again(grant, choices, turns_on=self._off()))
 
     def _has_ended(self, program: str, account: str) -> None:
         text = f"{program} can no longer act as {account}."

@@ -79,6 +79,9 @@ class GiveForm(QWidget):
         column.addLayout(self._build_account())
         column.addLayout(self._build_rights())
         column.addLayout(self._build_limits())
+        self.note = label(draft.note, "hint", wrap=True)
+        self.note.setVisible(bool(draft.note))
+        column.addWidget(self.note)
         self._wire()
         self._account_changed()
         self._until_changed()
@@ -160,6 +163,7 @@ class GiveForm(QWidget):
             self.reads.isChecked(),
             self.path.edit.text(),
             self._last_day(),
+            self._draft.per_hour,
         )
 
     def _last_day(self) -> str | None:

@@ -100,6 +100,8 @@ class Draft:
     account: str = ""
     reads: bool = True  # False: it may write too
     path: str = ""
+    per_hour: int | None = None  # kept from before; the form has no field for it
+    note: str = ""  # what was otherwise before
     turns_on: bool = False  # the gateway, which is off
 
 
@@ -112,6 +114,7 @@ class Wanted:
     reads: bool
     path: str
     until: str | None
+    per_hour: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,7 +213,8 @@ class ProgramsPresenter(QObject):
             except ValueError as fault:
                 raise Usage(str(fault)) from None
             methods = ("read",) if wanted.reads else ()
-            return programs.give(Access(wanted.name, wanted.account, methods, paths, until), now)
+            access = Access(wanted.name, wanted.account, methods, paths, until, wanted.per_hour)
+            return programs.give(access, now)
 
         def made(given: Given) -> None:
             self._order.insert(0, given.grant.grant_id)

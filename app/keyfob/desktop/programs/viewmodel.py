@@ -14,6 +14,7 @@ from keyfob.core.time_words import clock_time, date, moment
 from keyfob.desktop.programs import words
 from keyfob.desktop.programs.models import (
     AccountChoice,
+    Draft,
     GatewayCard,
     Live,
     ProgramRow,
@@ -24,7 +25,7 @@ from keyfob.desktop.shared import remedies
 from keyfob.desktop.shared.avatar import Face, avatar_color, first_letter
 from keyfob.desktop.shared.palette import ENDED_TILE
 from keyfob.desktop.window.names import face_of, name_of, shorter
-from keyfob.gateway.grants import Grant, Uses
+from keyfob.gateway.grants import READING, Grant, Uses
 from keyfob.gateway.own_gateway import Standing
 from keyfob.tools.sdk import variables_of
 
@@ -234,6 +235,30 @@ def account_choice(view: AccountView, preset: Provider | None, face: Face | None
     )
 
 
+def again(grant: Grant, choices: tuple[AccountChoice, ...], *, turns_on: bool) -> Draft:
+    """The dialog with the values of an access that has ended. What the form has no field for is kept, or
+    named.
+    """
+    notes = []
+    if grant.per_hour is not None:
+        notes.append(f"As before, at most {grant.per_hour} requests an hour.")
+    if grant.methods and set(grant.methods) != set(READING):
+        notes.append(f"Before, it had the methods {', '.join(grant.methods)}.")
+    if len(grant.paths) > 1:
+        others = ", ".join(words.shown_path(one) for one in grant.paths[1:])
+        notes.append(f"Before, it also had {plain(others, 300)}.")
+    return Draft(
+        choices,
+        plain(grant.name, NAME_MOST),
+        grant.account,
+        bool(grant.methods),
+        words.shown_path(grant.paths[0]) if grant.paths else "",
+        grant.per_hour,
+        " ".join(notes),
+        turns_on,
+    )
+
+
 def summary(grant: Grant, account: str, address: str, zone: tzinfo | None = None) -> Summary:
     """What the person has given. `account`: its name. `address`: of the gateway."""
     facts = [("May do", words.methods(grant.methods), False)]
@@ -245,6 +270,8 @@ def summary(grant: Grant, account: str, address: str, zone: tzinfo | None = None
     end = "You end it"
     if grant.until is not None:
         end = f"{date(grant.until, zone)}, {clock_time(grant.until, zone)}"
+    if grant.per_hour is not None:
+        facts.append(("How often", words.often(grant.per_hour), False))
     facts.append(("Until", end, False))
     provider, _, label = grant.account.partition("/")
     return Summary(
