@@ -374,6 +374,26 @@ def test_the_key_is_copied_as_a_secret_and_shown_once(
     assert key not in str(grant)
 
 
+def test_escape_loses_neither_what_was_typed_nor_a_key(page: Controller, qtbot: QtBot) -> None:
+    page.page.give.click()
+    dialog = dialog_of(page)
+    dialog.form.name.edit.setText("bot")
+    qtbot.keyClick(dialog, Qt.Key.Key_Escape)
+    assert dialog.question is not None
+    assert dialog.question.accessibleName() == "Discard what you typed?"
+    dialog.question.cancel.click()
+    assert dialog.isVisible()
+    dialog.create_button.click()
+    qtbot.waitUntil(lambda: dialog.given is not None, timeout=10_000)
+    qtbot.keyClick(dialog, Qt.Key.Key_Escape)
+    assert dialog.question.accessibleName() == "Close without the key?"
+    dialog.question.cancel.click()
+    assert dialog.given is not None
+    dialog.given.copy_key.click()
+    qtbot.keyClick(dialog, Qt.Key.Key_Escape)
+    assert page.dialog is None, "it was copied"
+
+
 def test_on_a_small_screen_the_form_scrolls_and_the_buttons_stay(
     page: Controller, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
 ) -> None:

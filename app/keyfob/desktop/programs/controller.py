@@ -104,7 +104,9 @@ class Programs(QObject):
 
     def close(self) -> None:
         """The gateway ends, and no key is left on the clipboard."""
-        if self.dialog is not None:
+        if isinstance(self.dialog, GiveDialog):
+            self.dialog.end()
+        elif self.dialog is not None:
             self.dialog.reject()
         self._clipboard.clear()
         self.gateway.close()

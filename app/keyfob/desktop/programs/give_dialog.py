@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QObject, Signal
+from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from keyfob.core.secret import Secret
@@ -10,6 +10,7 @@ from keyfob.desktop.programs.give_form import GiveForm
 from keyfob.desktop.programs.given_view import GivenView
 from keyfob.desktop.programs.models import Draft, Live, Summary
 from keyfob.desktop.shared.clipboard import SecretClipboard
+from keyfob.desktop.shared.confirm import Confirm
 from keyfob.desktop.shared.copy_button import CopyButton
 from keyfob.desktop.shared.dialog import ModalDialog
 from keyfob.desktop.shared.theme import Theme
@@ -32,6 +33,8 @@ class GiveDialog(ModalDialog):
         self._theme, self._clipboard = theme, clipboard
         self.form = GiveForm(theme, draft)
         self.given: GivenView | None = None
+        self.question: Confirm | None = None
+        self._copied = False  # the key
         self._head = QWidget()
         head = QVBoxLayout(self._head)
         head.setContentsMargins(0, 0, 0, px(14))
@@ -56,6 +59,7 @@ class GiveDialog(ModalDialog):
         self.variables = CopyButton(
             theme, "Copy as environment variables", "Copy as environment variables", "link", clipboard
         )
+        self.variables.clicked.connect(self._has_copied)
         self.variables.hide()
         self.done_button = button("Done", "primary")
         self.done_button.clicked.connect(self.accept)
@@ -99,6 +103,7 @@ class GiveDialog(ModalDialog):
         self.given = GivenView(self._theme, summary, key, self._clipboard)
         self._body.addWidget(self.given)
         self.given.show()  # at once, so that it counts for the height
+        self.given.copy_key.clicked.connect(self._has_copied)
         address, secret = summary.variables
         self.variables.holds(Secret(f"{address}={summary.address}\n{secret}={key.reveal()}\n"))
         self.variables.show()
@@ -138,6 +143,31 @@ class GiveDialog(ModalDialog):
         if event.type() == QEvent.Type.LayoutRequest and self.isVisible():
             self.fit_height()
         return super().eventFilter(watched, event)
+
+    def reject(self) -> None:
+        """Cancel, Escape or the title bar's cross. What was typed, or a key that was not copied, is not lost
+        without a question.
+        """
+        if self.given is None:
+            words = ("Discard what you typed?", "Keyfob has not made a key.", "Discard")
+            asks = self.form.touched
+        else:
+            words = ("Close without the key?", "Keyfob cannot show it again.", "Close")
+            asks = not self._copied and not self.given.works
+        if not (self.isVisible() and asks):
+            self.end()
+            return
+        question = self.question = Confirm(self._theme, *words, self)
+        question.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        question.confirmed.connect(self.end)
+        question.open()
+
+    def end(self) -> None:
+        """Close without a question: the app ends, or the user has answered it."""
+        super().reject()
+
+    def _has_copied(self) -> None:
+        self._copied = True
 
     def _create(self) -> None:
         self._busy(True)

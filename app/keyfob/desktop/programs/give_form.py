@@ -82,6 +82,7 @@ class GiveForm(QWidget):
         self.note = label(draft.note, "hint", wrap=True)
         self.note.setVisible(bool(draft.note))
         column.addWidget(self.note)
+        self._began = self.name.edit.text(), self.path.edit.text()
         self._wire()
         self._account_changed()
         self._until_changed()
@@ -153,6 +154,12 @@ class GiveForm(QWidget):
     def filled(self) -> bool:
         """There is a name, and other programs may use the account."""
         return bool(self.name.edit.text().strip()) and self.choice is not None and not self.choice.refusal
+
+    @property
+    def touched(self) -> bool:
+        """Something was typed."""
+        typed = (self.name.edit.text(), self.path.edit.text())
+        return typed != self._began
 
     def wanted(self) -> Wanted:
         """What was entered."""

@@ -109,6 +109,11 @@ class GivenView(QWidget):
         row.addLayout(texts, 1)
         return self._box
 
+    @property
+    def works(self) -> bool:
+        """The program has called, so it has the key."""
+        return self._live is not None and self._live.tone == "ok"
+
     def show_live(self, live: Live) -> None:
         """Whether the program has called, and say so if that has changed."""
         if live == self._live:
