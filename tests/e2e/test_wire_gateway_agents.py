@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from support.llm_clients import claude_program, codex_program
 from support.llm_rig import LlmRig, llm_rig
 from support.session import DesktopSession
 
@@ -54,3 +55,50 @@ def test_an_sdk_by_its_variables_alone(rig: LlmRig, sdk: str, program: str) -> N
     assert rig.bench.keyfob("unwire", sdk, "--yes").code == 0
     refused = rig.bench.run(sys.executable, "-c", program, **env, PYTHONWARNINGS="ignore")
     assert refused.code != 0
+
+
+CODEX = """\
+model = "gpt-5.5"
+check_for_update_on_startup = false
+
+[analytics]
+enabled = false
+
+[otel]
+exporter = "none"
+"""
+
+
+def test_codex_by_its_own_configuration(rig: LlmRig) -> None:
+    config = rig.bench.home / ".codex" / "config.toml"
+    config.parent.mkdir()
+    config.write_text(CODEX)
+    wire(rig, "codex")
+    rig.api.expire()
+    ran = rig.bench.run(
+        str(codex_program()), "exec", "--skip-git-repo-check", "--ephemeral", "Reply OK.",
+        CODEX_HOME=str(config.parent),
+    )  # fmt: skip
+    assert (ran.code, ran.out.strip()) == (0, "OK."), ran.err
+    key = rig.bench.keyfob("credential", "gateway", "codex").out.strip()
+    assert rig.bench.files_with(key) == [rig.bench.keyfob_home / "state" / "gateway-keys" / "codex"]
+    assert rig.bench.keyfob("unwire", "codex", "--yes").code == 0
+    assert config.read_text() == CODEX
+
+
+def test_claude_code_by_its_own_settings(rig: LlmRig) -> None:
+    settings = rig.bench.home / ".claude" / "settings.json"
+    settings.parent.mkdir()
+    settings.write_text(old := '{\n  "model": "gpt-5.5"\n}\n')
+    wire(rig, "claude")
+    rig.api.expire()
+    ran = rig.bench.run(
+        str(claude_program()), "-p", "Reply OK.", "--output-format", "json",
+        CLAUDE_CONFIG_DIR=str(settings.parent), CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1",
+    )  # fmt: skip
+    assert ran.code == 0, ran.out + ran.err
+    assert ran.json["result"] == "OK."
+    key = rig.bench.keyfob("credential", "gateway", "claude").out.strip()
+    assert rig.bench.files_with(key) == [rig.bench.keyfob_home / "state" / "gateway-keys" / "claude"]
+    assert rig.bench.keyfob("unwire", "claude", "--yes").code == 0
+    assert settings.read_text() == old

@@ -18,23 +18,35 @@ _QUIET = '\n[analytics]\nenabled = false\n\n[otel]\nexporter = "none"\n'
 _MACHINES = {"x86_64": ("x64", "x86_64"), "aarch64": ("arm64", "aarch64")}
 
 
+def _installed() -> Path:
+    return node.installed("llm_clients") / "node_modules"
+
+
+def codex_program() -> Path:
+    """Where Codex is."""
+    short, long = _MACHINES[platform.machine()]
+    return _installed() / f"codex-linux-{short}/vendor/{long}-unknown-linux-musl/bin/codex"
+
+
+def claude_program() -> Path:
+    """Where Claude Code is."""
+    short, _ = _MACHINES[platform.machine()]
+    return _installed() / f"@anthropic-ai/claude-code-linux-{short}/claude"
+
+
 def codex(home: Path, config: str, *words: str, **env: str) -> Ran:
     """`codex exec`, with this config file. What would reach out of the computer is switched off."""
-    short, long = _MACHINES[platform.machine()]
-    program = f"codex-linux-{short}/vendor/{long}-unknown-linux-musl/bin/codex"
     folder = home / ".codex"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.toml").write_text(f"check_for_update_on_startup = false\n{config}{_QUIET}")
     command = ["exec", "--skip-git-repo-check", "--ephemeral", *words]
-    return _run(program, command, home, CODEX_HOME=str(folder), **env)
+    return _run(codex_program(), command, home, CODEX_HOME=str(folder), **env)
 
 
 def claude(home: Path, *words: str, **env: str) -> Ran:
     """`claude -p`, with its answer as JSON."""
-    short, _ = _MACHINES[platform.machine()]
-    program = f"@anthropic-ai/claude-code-linux-{short}/claude"
     return _run(
-        program,
+        claude_program(),
         ["-p", *words, "--output-format", "json"],
         home,
         CLAUDE_CONFIG_DIR=str(home / ".claude"),
@@ -43,12 +55,11 @@ def claude(home: Path, *words: str, **env: str) -> Ran:
     )
 
 
-def _run(program: str, words: list[str], home: Path, **env: str) -> Ran:
-    path = node.installed("llm_clients") / "node_modules" / program
+def _run(program: Path, words: list[str], home: Path, **env: str) -> Ran:
     work = home / "work"
     work.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
-        [path, *words],
+        [program, *words],
         cwd=work,
         env={"HOME": str(home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8", **env},
         stdin=subprocess.DEVNULL,
