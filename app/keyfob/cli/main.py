@@ -74,7 +74,9 @@ GROUPS: dict[str, dict[str, Verb]] = {
     },
     "Gateway": {
         "serve": Verb("serve:serve", "Let programs call your accounts' APIs without their tokens."),
-        "gateway": Verb("gateway:gateway", "Let nginx, Caddy or Envoy carry the gateway's traffic."),
+        "gateway": Verb(
+            "gateway:gateway", "Set up what stands beside keyfob serve: nginx, Caddy, Envoy, a master key."
+        ),
         "web-keys": Verb("web_keys:web_keys", "Manage the client keys of web sign-in."),
         "grants": Verb("grants:grants", "Manage what callers of the gateway may do."),
         "models": Verb("models:models", "Say which account a model's name stands for at the gateway."),
