@@ -22,7 +22,7 @@ import pytest
 
 from support.llm_clients import claude, codex
 from support.llm_rig import LlmRig, llm_rig
-from support.llm_server import ACCOUNT
+from support.llm_server import ACCOUNT, GEMINI_KEY
 from support.running import until
 from support.session import DesktopSession
 
@@ -330,6 +330,52 @@ def test_openais_client_works_through_it(clients: Clients, keys: dict[str, str])
     assert [one.id for one in client.models.list()] == ["gpt-here"]
 
 
+def test_openais_format_has_the_key_as_bearer_at_every_vendor(
+    rig: LlmRig, clients: Clients, keys: dict[str, str]
+) -> None:
+    made = clients.openai(keys["gemini-here"]).chat.completions.create(
+        model="gemini", messages=[{"role": "user", "content": "Reply OK."}]
+    )
+    assert made.choices[0].message.content == "OK."
+    path, headers, _ = rig.last()
+    assert (path, headers["Authorization"]) == ("/gemini/openai/chat/completions", f"Bearer {GEMINI_KEY}")
+
+
+def test_unchanged_events_leave_as_they_came_until_the_caller_leaves(
+    rig: LlmRig, clients: Clients, keys: dict[str, str]
+) -> None:
+    rig.api.gap = 0.1
+    stream = clients.openai(keys["openai-here"]).chat.completions.create(
+        model="gpt-here", messages=[{"role": "user", "content": "Reply OK."}], stream=True
+    )
+    stamps = [time.monotonic() for _, _ in zip(range(4), stream, strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(stamps)]
+    assert all(0.05 < gap < 0.5 for gap in gaps), gaps
+    stream.close()
+    until(rig.api.left.is_set, "the upstream to notice")
+
+
+def test_a_body_that_cannot_be_read_is_refused(rig: LlmRig, keys: dict[str, str]) -> None:
+    """S-53: what the gateway reads is what the upstream reads."""
+    headers = {"Authorization": f"Bearer {keys['openai-here']}", "Content-Type": "application/json"}
+    for body, more, status, word in (
+        (b"\x1f\x8b", {"Content-Encoding": "gzip"}, 415, "compressed"),
+        (b'{"model": "a", "model": "b"}', {}, 400, "twice"),
+        (b'{"messages": []}', {}, 400, "model"),
+        (b" " * (33 << 20), {}, 413, "32 MB"),
+    ):
+        answer = httpx.post(
+            f"{rig.url}/v1/chat/completions",
+            content=body,
+            headers=headers | more,
+            trust_env=False,
+            timeout=30,
+        )
+        assert (answer.status_code, word in answer.json()["error"]["message"]) == (status, True), answer.text
+    assert httpx.get(f"{rig.url}/v1/messages", headers=headers, trust_env=False).status_code == 405
+    assert not rig.api.seen
+
+
 # --- who may call -------------------------------------------------------------------------------------------
 
 
@@ -357,6 +403,35 @@ def test_a_wrong_key_is_refused_in_the_callers_format(clients: Clients) -> None:
     assert isinstance(other.value.body, dict)
     assert other.value.body["error"]["type"] == "authentication_error"
     assert other.value.body["code"] == "authentication_failed"
+
+
+def test_the_operator_needs_no_grant_and_no_table(rig: LlmRig) -> None:
+    key = "sk-of-the-operator"
+    process = rig.bench.processes.start(
+        ["keyfob", "serve", "--port", "0"], rig.bench.env | {"KEYFOB_GATEWAY_KEY": key}
+    )
+    assert process.stdout is not None
+    url = process.stdout.readline().removeprefix("Listening on ").strip()
+    own = Clients(LlmRig(rig.bench, rig.api, url))
+    try:
+        made = own.anthropic(key).messages.create(
+            model="claude-here", max_tokens=5, messages=[{"role": "user", "content": "Reply OK."}]
+        )
+        assert made.content[0].type == "text"
+        with pytest.raises(openai.BadRequestError) as several:
+            own.openai(key).chat.completions.create(
+                model="gpt-here", messages=[{"role": "user", "content": "Reply OK."}]
+            )
+        metrics = httpx.get(
+            f"{url}/metrics", headers={"Authorization": f"Bearer {key}"}, trust_env=False
+        ).text
+    finally:
+        own.close()
+        process.terminate()
+        process.wait(60)
+    assert several.value.code == "account_ambiguous"
+    account = rig.accounts["anthropic-here"]
+    assert f'keyfob_gateway_requests_total{{account="{account}",status="200"}} 1.0' in metrics
 
 
 def test_terms_that_forbid_sharing_are_named(rig: LlmRig, clients: Clients) -> None:

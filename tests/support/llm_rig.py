@@ -1,4 +1,4 @@
-"""A gateway with LLM addresses over real accounts: one that renews at a Codex-like upstream, and two keys."""
+"""A gateway with LLM addresses over real accounts: one that renews at a Codex-like upstream, and keys."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from support.llm_server import ANTHROPIC_KEY, OPENAI_KEY, LlmServer
+from support.llm_server import ANTHROPIC_KEY, GEMINI_KEY, OPENAI_KEY, LlmServer
 from support.session import DesktopSession
 from support.workshop import Bench, bench_at
 
@@ -45,6 +45,8 @@ username = "sub"
 KEYS = {
     "anthropic-here": 'extends = "anthropic"\n[api]\nbase = "{url}/anthropic"\n[formats]\n'
     'anthropic_messages = "{url}/anthropic/v1"\n[api_key.identity]\nurl = "{url}/anthropic/v1/models"\n',
+    "gemini-here": 'extends = "gemini"\n[api]\nbase = "{url}/gemini"\n[formats]\n'
+    'openai_chat = "{url}/gemini/openai"\n[api_key.identity]\nurl = "{url}/gemini/models"\n',
     "openai-here": 'extends = "openai-api"\ndrop = ["formats.openai_responses"]\n[api]\n'
     'base = "{url}/openai/v1"\n[formats]\nopenai_chat = "{url}/openai/v1"\n'
     '[api_key.identity]\nurl = "{url}/openai/v1/models"\n',
@@ -84,7 +86,11 @@ def connected(bench: Bench, api: LlmServer) -> dict[str, str]:
     script.write_text(VISIT)
     done = bench.keyfob("connect", "codex-here", BROWSER=f"{sys.executable} {script} %s")
     assert done.code == 0, done.err
-    for name, key in (("anthropic-here", ANTHROPIC_KEY), ("openai-here", OPENAI_KEY)):
+    for name, key in (
+        ("anthropic-here", ANTHROPIC_KEY),
+        ("openai-here", OPENAI_KEY),
+        ("gemini-here", GEMINI_KEY),
+    ):
         done = bench.keyfob("connect", name, "--api-key-stdin", stdin=key + "\n")
         assert done.code == 0, done.err
     listed = bench.keyfob("accounts", "--json")

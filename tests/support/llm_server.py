@@ -1,7 +1,8 @@
 """An upstream for the gateway's LLM addresses, as strict as the vendors' own, and the sign-in for it.
 
 `/codex` is like ChatGPT's backend: Responses alone, always streamed, `store` false, the account's id in a
-header, no field that it does not know. `/anthropic/v1` is like Anthropic's API, `/openai/v1` like OpenAI's.
+header, no field that it does not know. `/anthropic/v1` is like Anthropic's API, `/openai/v1` like OpenAI's,
+and `/gemini` like Google's: OpenAI's format has the key as Bearer there, and the rest in another header.
 `/oauth` signs in without a page: access tokens are JWTs, and `expire()` ends all that were issued so far.
 
 The model says `OK.` A user's message `CALL name {"json": 1}` makes it call that tool, if the request has it,
@@ -26,6 +27,7 @@ ACCOUNT = "acct-0123"
 SECRET = "a secret that signs the tokens of this server"
 ANTHROPIC_KEY = "sk-ant-api03-of-the-tests"
 OPENAI_KEY = "sk-of-the-tests"
+GEMINI_KEY = "AQ.of-the-tests"
 CLAIM = "https://api.openai.com/auth"
 _CODEX_FIELDS = {
     "model", "instructions", "input", "tools", "tool_choice", "parallel_tool_calls", "reasoning",
@@ -176,37 +178,11 @@ class LlmServer:
                 return web.json_response({"plan_type": "plus"})
             case "/anthropic/v1/messages" if request.method == "POST":
                 return await self._messages(request, body)
-            case "/anthropic/v1/messages/count_tokens":
-                _anthropic_key(request)
-                return web.json_response({"input_tokens": 7})
             case "/openai/v1/chat/completions" if request.method == "POST":
                 return await self._chat(request, body)
-            case "/openai/v1/embeddings":
-                _openai_key(request)
-                return web.json_response(
-                    {
-                        "object": "list",
-                        "model": body["model"],
-                        "usage": {"prompt_tokens": 1, "total_tokens": 1},
-                        "data": [{"object": "embedding", "index": 0, "embedding": [0.5, 0.25]}],
-                    }
-                )
-            case "/openai/v1/models":
-                _openai_key(request)
-                row = {"id": "gpt-here", "object": "model", "created": 1, "owned_by": "openai"}
-                return web.json_response({"object": "list", "data": [row]})
-            case "/anthropic/v1/models":
-                _anthropic_key(request)
-                row = {
-                    "id": "claude-here",
-                    "type": "model",
-                    "display_name": "Claude",
-                    "created_at": "2026-01-01T00:00:00Z",
-                }
-                return web.json_response(
-                    {"data": [row], "has_more": False, "first_id": row["id"], "last_id": row["id"]}
-                )
-        raise Refused(404, {"detail": "Not Found"})
+            case "/gemini/openai/chat/completions" if "x-goog-api-key" not in request.headers:
+                return await self._chat(request, body, GEMINI_KEY)
+        return _small(request, body)
 
     async def _stream(
         self,
@@ -308,8 +284,10 @@ class LlmServer:
         ]
         return await self._stream(request, events, {"Content-Type": "text/event-stream", **limits})
 
-    async def _chat(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
-        _openai_key(request)
+    async def _chat(
+        self, request: web.Request, body: dict[str, Any], key: str = OPENAI_KEY
+    ) -> web.StreamResponse:
+        _openai_key(request, key)
         base = {"id": "chatcmpl-1", "created": 1, "model": body["model"]}
         usage = {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}
         limits = {"x-ratelimit-remaining-requests": "42"}
@@ -339,6 +317,42 @@ class LlmServer:
         )
 
 
+def _small(request: web.Request, body: dict[str, Any]) -> web.Response:
+    """What is no conversation."""
+    match request.path:
+        case "/gemini/models" if request.headers.get("x-goog-api-key") == GEMINI_KEY:
+            return web.json_response({"models": []})
+        case "/openai/v1/embeddings":
+            _openai_key(request)
+            return web.json_response(
+                {
+                    "object": "list",
+                    "model": body["model"],
+                    "usage": {"prompt_tokens": 1, "total_tokens": 1},
+                    "data": [{"object": "embedding", "index": 0, "embedding": [0.5, 0.25]}],
+                }
+            )
+        case "/openai/v1/models":
+            _openai_key(request)
+            row = {"id": "gpt-here", "object": "model", "created": 1, "owned_by": "openai"}
+            return web.json_response({"object": "list", "data": [row]})
+        case "/anthropic/v1/models":
+            _anthropic_key(request)
+            row = {
+                "id": "claude-here",
+                "type": "model",
+                "display_name": "Claude",
+                "created_at": "2026-01-01T00:00:00Z",
+            }
+            return web.json_response(
+                {"data": [row], "has_more": False, "first_id": row["id"], "last_id": row["id"]}
+            )
+        case "/anthropic/v1/messages/count_tokens":
+            _anthropic_key(request)
+            return web.json_response({"input_tokens": 7})
+    raise Refused(404, {"detail": "Not Found"})
+
+
 def _anthropic_error(kind: str, message: str) -> dict[str, Any]:
     return {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_a"}
 
@@ -350,8 +364,8 @@ def _anthropic_key(request: web.Request) -> None:
         raise Refused(401, _anthropic_error("authentication_error", "invalid x-api-key"))
 
 
-def _openai_key(request: web.Request) -> None:
-    if request.headers.get("Authorization") != f"Bearer {OPENAI_KEY}":
+def _openai_key(request: web.Request, key: str = OPENAI_KEY) -> None:
+    if request.headers.get("Authorization") != f"Bearer {key}":
         error = {
             "message": "Incorrect API key provided",
             "type": "invalid_request_error",

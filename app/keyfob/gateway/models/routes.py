@@ -119,12 +119,13 @@ class LlmRoutes:
         target = await self._chooser.target(wanted, body["model"])
         await self._parts.decisions.on_route(caller, "POST", target.route)
         call = Call(request, address.format, raw, body, target)
-        made = await self._answered(call)
-        self._parts.counted(target.api.account, made.status, time.monotonic() - started)
+        made = await self._answered(call, started)
+        self._parts.counted(target.api.account, made.status)
         return made
 
-    async def _answered(self, call: Call) -> web.StreamResponse:
+    async def _answered(self, call: Call, started: float) -> web.StreamResponse:
         async with self._sender.sent(call) as got:
+            self._parts.began(time.monotonic() - started)
             try:
                 return await self._sender.answer(call, got)
             except AnswerFailedError as error:

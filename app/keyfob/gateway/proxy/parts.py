@@ -13,15 +13,16 @@ from keyfob.gateway.proxy.upstream import Upstream
 
 
 class Parts(NamedTuple):
-    """Of one server. `counted` is called with an account, a status, and the seconds until the answer began or
-    ended.
+    """Of one server. `began` is called with the seconds until an answer's head was there, and `counted` with
+    an account and a status at the answer's end.
     """
 
     callers: Callers
     decisions: Decisions
     credentials: AccountCredentials
     upstream: Upstream
-    counted: Callable[[str, int, float], None]
+    began: Callable[[float], None]
+    counted: Callable[[str, int], None]
 
 
 More = Callable[[Parts], Iterable[OwnAddress]]

@@ -76,7 +76,14 @@ class Gateway:
         )
         self._decisions = Decisions(active, self._uses, self._refused)
         self._decide = Decide(self._callers, self._decisions, self._credentials, secret)
-        parts = Parts(self._callers, self._decisions, self._credentials, self._upstream, self._counted)
+        parts = Parts(
+            self._callers,
+            self._decisions,
+            self._credentials,
+            self._upstream,
+            self._seconds.observe,
+            self._counted,
+        )
         self._own = self._own_addresses(more(parts))
 
     def _own_addresses(self, more: Iterable[OwnAddress]) -> OwnAddresses:
@@ -149,9 +156,8 @@ class Gateway:
         self._requests.labels(decision.route.account, str(answer.status)).inc()
         return answer
 
-    def _counted(self, account: str, status: int, seconds: float) -> None:
+    def _counted(self, account: str, status: int) -> None:
         self._requests.labels(account, str(status)).inc()
-        self._seconds.observe(seconds)
 
     # --- what was used ------------------------------------------------------------------------------------
 
