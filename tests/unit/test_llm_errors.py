@@ -60,6 +60,13 @@ def test_the_code_stays() -> None:
     assert error(429, OPENAI, "openai_responses", "openai_chat")["error"]["code"] == "rate_limit_exceeded"
 
 
+def test_a_special_type_becomes_the_code() -> None:
+    """As the Codex channel says why it refuses."""
+    body = {"error": {"type": "usage_limit_reached", "message": "No.", "resets_in_seconds": 60}}
+    found = error(429, body, "openai_responses", "openai_chat")["error"]
+    assert (found["type"], found["code"]) == ("rate_limit_error", "usage_limit_reached")
+
+
 def test_an_error_of_the_same_format_stays_as_it_is() -> None:
     assert error(529, ANTHROPIC, "anthropic_messages", "anthropic_messages") == ANTHROPIC
 

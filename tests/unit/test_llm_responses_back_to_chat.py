@@ -215,7 +215,7 @@ def test_an_error_event_of_either_shape(data: Json) -> None:
         "message": "Wait.",
         "type": "rate_limit_error",
         "param": None,
-        "code": data.get("code"),
+        "code": data.get("code") or "usage_limit_reached",
     }
     assert translator.end() == []
 

@@ -80,7 +80,8 @@ def written(failed: Failed, status: int, target: Format) -> Json:
         kind = _ANTHROPIC.get(status, "api_error" if status >= 500 else "invalid_request_error")
         return {"type": "error", "error": {"type": kind, "message": failed.message}}
     kind = _OPENAI.get(status, "server_error" if status >= 500 else "invalid_request_error")
-    return {"error": {"message": failed.message, "type": kind, "param": None, "code": failed.code}}
+    code = failed.code if failed.code or failed.kind.endswith("_error") else failed.kind
+    return {"error": {"message": failed.message, "type": kind, "param": None, "code": code}}
 
 
 def stream_error(failed: Failed, target: Format, number: int = 0) -> list[Event]:
