@@ -24,6 +24,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from support.gateway import gateway_of
+from support.llm_clients import claude_program
 from support.mcp_server import Seen, mcp_server
 from support.oidc_provider import BASIC_ID, BASIC_SECRET, OidcProvider
 from support.session import DesktopSession
@@ -221,6 +222,7 @@ def test_the_servers_challenge_does_not_reach_the_client(rig: Rig) -> None:
         "/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/{account}",
         "/.well-known/oauth-authorization-server/{account}", "/.well-known/openid-configuration",
         "/{account}/.well-known/openid-configuration", "/{account}/.well-known/oauth-authorization-server",
+        "/register", "/authorize", "/token",
     ],
 )  # fmt: skip
 def test_a_client_that_looks_for_an_authorization_server_finds_none(rig: Rig, path: str) -> None:
@@ -269,3 +271,31 @@ def test_a_client_is_set_up_by_wire(rig: Rig) -> None:
     assert rig.bench.keyfob("unwire", "mcp", "--yes").code == 0
     assert file.read_text() == old
     assert httpx.post(rig.url, headers=headers, json=INITIALIZE, trust_env=False).status_code in (401, 403)
+
+
+def test_claude_code_by_its_own_command(rig: Rig, tmp_path: Path) -> None:
+    """The key in a variable, so that it is in no command and no file; and by `wire`, in a trusted folder."""
+    project = tmp_path / "project"
+    project.mkdir()
+    config = tmp_path / "claude"
+    config.mkdir()
+    trusted = {"projects": {str(project): {"hasTrustDialogAccepted": True}}}
+    (config / ".claude.json").write_text(json.dumps(trusted))
+    (config / "settings.json").write_text('{"enableAllProjectMcpServers": true}')
+    env = {"CLAUDE_CONFIG_DIR": str(config), "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"}
+    claude = str(claude_program())
+    header = "Authorization: Bearer ${NOTES_KEY}"
+    words = ("mcp", "add", "--transport", "http", "notes", rig.url, "--header", header)
+    added = rig.bench.run(claude, *words, cwd=project, **env)
+    assert added.code == 0, added.out + added.err
+    listed = rig.bench.run(claude, "mcp", "list", cwd=project, NOTES_KEY=rig.key, **env)
+    assert f"notes: {rig.url} (HTTP) - ✔ Connected" in listed.out, listed.out + listed.err
+    wrong = rig.bench.run(claude, "mcp", "list", cwd=project, NOTES_KEY="x", **env)
+    assert "Authentication failed: invalid or expired token" in wrong.out
+    assert [path for path in config.rglob("*") if path.is_file() and rig.key in path.read_text()] == []
+    words = ("wire", "mcp", rig.account, "--through-gateway", "--gateway", rig.gateway, "--yes")
+    done = rig.bench.run("keyfob", *words, "--server", "wired", cwd=project)
+    assert done.code == 0, done.err
+    both = rig.bench.run(claude, "mcp", "list", cwd=project, NOTES_KEY=rig.key, **env)
+    assert f"wired: {rig.url} (HTTP) - ✔ Connected" in both.out, both.out + both.err
+    assert rig.bench.keyfob("unwire", "mcp", "--yes").code == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
@@ -11,6 +12,10 @@ from keyfob.gateway.auth.result import AuthResult
 from keyfob.gateway.proxy import problems
 from keyfob.gateway.proxy.decisions import ActiveGrants
 from keyfob.gateway.proxy.own import Handler
+
+# Where clients look for an authorization server and, if it does not say more, for its parts (the MCP
+# authorization of 2025-03-26).
+NOTHING_HERE: Final = ("/.well-known/", "/register", "/authorize", "/token")
 
 
 async def alive(_request: web.Request, _caller: AuthResult | None) -> web.StreamResponse:

@@ -24,7 +24,7 @@ from keyfob.gateway.proxy.challenges import is_discovery
 from keyfob.gateway.proxy.credentials import AccountCredentials
 from keyfob.gateway.proxy.decide import Decide
 from keyfob.gateway.proxy.decisions import ActiveGrants, Decisions, RefusedError
-from keyfob.gateway.proxy.health import alive, metrics, nothing_here, ready
+from keyfob.gateway.proxy.health import NOTHING_HERE, alive, metrics, nothing_here, ready
 from keyfob.gateway.proxy.local_callers import LocalCallers
 from keyfob.gateway.proxy.login import LOGIN_MOST, login
 from keyfob.gateway.proxy.own import OwnAddress, OwnAddresses, answered
@@ -95,7 +95,7 @@ class Gateway:
                 OwnAddress("/metrics", metrics(self.registry), "operators"),
                 OwnAddress("/decide", self._decide, "everyone"),
                 OwnAddress("/decide/", self._decide, "everyone"),
-                OwnAddress("/.well-known/", nothing_here, "everyone"),
+                *(OwnAddress(path, nothing_here, "everyone") for path in NOTHING_HERE),
                 OwnAddress("/v1/login", login(self._callers.provider), "everyone"),
             ]
         )
