@@ -11,6 +11,7 @@ import os
 import sys
 
 from keyfob.process.own_process import begin, passphrase_descriptor
+from keyfob.process.team_accounts import without_agent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def launched(command: str, *arguments: str) -> NoReturn:
     which is `keyfob` as it was installed.
     """
     begin()
-    code = short_ways(["token", *arguments])
+    code = None if without_agent(["token"]) else short_ways(["token", *arguments])
     if code is None:
         from keyfob.client.connection import is_agent_silent
 
@@ -61,7 +62,8 @@ def main() -> int:
     """The exit code. Called by the console script and by `python -m keyfob`."""
     begin()
     arguments = sys.argv[1:]
-    code = short_ways(arguments)
+    team = bool(arguments) and without_agent(arguments)
+    code = None if team else short_ways(arguments)
     if code is not None:
         _end(code)
     if arguments and arguments[0] == "--keychain-helper":
@@ -73,7 +75,7 @@ def main() -> int:
         from keyfob.saver import main as grant_saver
 
         return grant_saver()
-    if "_KEYFOB_COMPLETE" in os.environ:
+    if "_KEYFOB_COMPLETE" in os.environ and not team:
         from keyfob.completion_fast_path import complete_account
 
         code = complete_account(os.environ)
@@ -85,7 +87,7 @@ def main() -> int:
     from keyfob.cli.main import main as command
     from keyfob.completion_fast_path import known_accounts
 
-    return command(arguments, _open_window, known_accounts=known_accounts)
+    return command(arguments, _open_window, known_accounts=None if team else known_accounts)
 
 
 def window_main() -> int:

@@ -12,9 +12,10 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from keyfob.adapters.loopback.loopback import Loopback
@@ -78,7 +79,7 @@ from keyfob.service.accounts.account_views import AccountViews
 from keyfob.service.accounts.accounts import Accounts
 from keyfob.service.accounts.aws_roles import AwsRoles
 from keyfob.service.accounts.disconnecting import Disconnector
-from keyfob.service.accounts.grant_store import GrantStore
+from keyfob.service.accounts.grant_store import GrantStore, lock_name
 from keyfob.service.accounts.header_lines import header_lines
 from keyfob.service.accounts.id_tokens import IdTokens
 from keyfob.service.accounts.identity_check import IdentityCheck
@@ -139,8 +140,17 @@ from keyfob.updates.companion_state import CompanionState
 from keyfob.updates.feeds import ReleaseFeeds
 from keyfob.updates.github_account import github_token
 
+if TYPE_CHECKING:  # for whoever has the extra `gateway`
+    from keyfob.adapters.database.team_database import TeamDatabase as TeamDatabase
+
+EXCHANGE_DEADLINE = 30.0  # seconds that one exchange with a provider may take
+SETTLED_WITHIN = timedelta(seconds=40)  # longer than one renewal's deadline with its saving
 CHECK_DEADLINE = 8.0  # seconds that one request of the doctor may take
 COMMAND_SAVES_FOR = timedelta(seconds=60)  # a command without a terminal does not wait for a keychain forever
+
+
+def nothing() -> None:
+    """For an end at which nothing is to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +195,8 @@ class Ports:
     vault_lock: VaultLock | None = None  # closes the vault, in a process that lives on
     companion_files: CompanionFiles | None = None  # None: those of Keyfob, and the home's
     github: str = GITHUB  # the address of its API
+    team: TeamDatabase | None = None  # the accounts are in it
+    after_close: Callable[[], None] = nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,13 +245,16 @@ class Engine:
     encrypted_file: Callable[[], EncryptedFile]  # for a window, which asks for its passphrase
     vault_lock: VaultLock | None
     new_secret: Callable[[int], Secret]  # of so many random bytes
-    before_close: Callable[[], None] = lambda: None  # what serves this engine's sockets stops here
+    team: TeamDatabase | None = None  # the accounts are in it; None: on this computer
+    before_close: Callable[[], None] = nothing  # what serves this engine's sockets stops here
+    after_close: Callable[[], None] = nothing
 
     def close(self) -> None:
         """Ends what was started on the side. A renewal that has begun is waited for, at most 40 s."""
         self.before_close()
         self.listeners.close()
-        self.renewer.settled(timedelta(seconds=40))
+        self.renewer.settled(SETTLED_WITHIN)
+        self.keeper.settled(SETTLED_WITHIN)  # a renewal that a caller waits for, or has ceased to wait for
         for part in (self.vault, self.store):
             closing = getattr(part, "close", None)
             if closing is not None:
@@ -370,6 +385,8 @@ def build(ports: Ports) -> Engine:
         keychain_entries=KeychainEntries(vault, store, revocations),
         encrypted_file=ports.encrypted_file,
         vault_lock=ports.vault_lock,
+        team=ports.team,
+        after_close=ports.after_close,
         new_secret=lambda count: Secret(ports.entropy(count)),
     )
 
@@ -429,7 +446,7 @@ def system_ports(
     *,
     vault: Vault | None = None,
     lasting: bool = False,
-    deadline: float = 30.0,
+    deadline: float = EXCHANGE_DEADLINE,
     say: Callable[[str], None] | None = None,
     patient: bool = False,
     saver: bool = False,
@@ -455,23 +472,55 @@ def system_ports(
     labels = Labels(store)
     kept = vault or _vault(settings, home, labels, lasting=lasting, say=say, window=window)
     lock = LockableVault(kept) if lasting else None
-    kept = lock or kept
-    transport = HttpTransport(now, deadline=deadline)
-    checking = HttpTransport(now, deadline=min(deadline, CHECK_DEADLINE))
 
     def save_elsewhere(record: Record, grant: Grant, beside: str) -> bool:
         return settings.current().vault != "sealed" and start_saver(home.id, record, grant, beside)
 
+    return _ports(
+        home,
+        settings,
+        catalogue,
+        _Kept(
+            store=store,
+            vault=lock or kept,
+            labels=labels,
+            locks=FileLocks(home.state / "locks"),
+            start_saver=None if vault is not None or saver else save_elsewhere,
+            save_for=timedelta(0) if saver else None if lasting or patient else COMMAND_SAVES_FOR,
+            vault_lock=lock,
+        ),
+        deadline,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Where the accounts are kept."""
+
+    store: AccountStore
+    vault: Vault
+    labels: Labels
+    locks: Locks
+    start_saver: Callable[[Record, Grant, str], bool] | None = None
+    save_for: timedelta | None = None
+    vault_lock: VaultLock | None = None
+
+
+def _ports(home: Home, settings: SettingsFile, catalogue: Catalogue, kept: _Kept, deadline: float) -> Ports:
+    """This computer's ports over what is kept."""
+    transport = HttpTransport(now, deadline=deadline)
+    checking = HttpTransport(now, deadline=min(deadline, CHECK_DEADLINE))
+    standing = running_agent.standing
     return Ports(
         home=home,
         settings=settings,
         presets=catalogue,
-        store=store,
-        store_path=store_path,
-        vault=kept,
-        labels=labels,
+        store=kept.store,
+        store_path=home.data / "accounts.db",
+        vault=kept.vault,
+        labels=kept.labels,
         transport=transport,
-        locks=FileLocks(home.state / "locks"),
+        locks=kept.locks,
         listeners=Loopback(now, entropy, resources()),
         browser=open_browser,
         dns_txt=txt_lookup(),
@@ -488,14 +537,44 @@ def system_ports(
         user_home=Path.home(),
         tool_files=tool_files,
         output_of=output_of,
-        checks=checks_of(home, settings, kept, store, catalogue, checking, running_agent.standing),
+        checks=checks_of(home, settings, kept.vault, kept.store, catalogue, checking, standing),
         tray=tray_finding,
-        start_saver=None if vault is not None or saver else save_elsewhere,
-        save_for=timedelta(0) if saver else None if lasting or patient else COMMAND_SAVES_FOR,
+        start_saver=kept.start_saver,
+        save_for=kept.save_for,
         check_transport=checking,
-        encrypted_file=lambda: encrypted_file(home, kept),
-        vault_lock=lock,
+        encrypted_file=lambda: encrypted_file(home, kept.vault),
+        vault_lock=kept.vault_lock,
     )
+
+
+# --- a team's accounts --------------------------------------------------------------------------------------
+
+
+def server_ports(team: TeamDatabase, tenant: str | None, home: Home, *, closes: bool) -> Ports:
+    """The ports of a tenant's accounts in PostgreSQL; None: the server's own. Settings and presets are those
+    of `home`. A received grant is saved however long that takes. `closes`: the engine closes the database at
+    its end. Opens nothing yet.
+    """
+    store, vault, locks = team.adapters(tenant, lock_name)
+    kept = _Kept(store, vault, Labels(store), locks)
+    settings = SettingsFile(home.config / "settings.json")
+    ports = _ports(home, settings, standard(home.config), kept, EXCHANGE_DEADLINE)
+    return replace(ports, team=team, after_close=team.close if closes else nothing)
+
+
+def team_database(url: str, home: Home, environment: Mapping[str, str]) -> TeamDatabase:
+    """The database of a team's accounts, and where its master keys are: the file that KEYFOB_MASTER_KEY_FILE
+    names, the command of KEYFOB_MASTER_KEY_COMMAND, or the vault of `home`. Opens nothing yet. Needs the
+    packages of the extra `gateway`. Raises SettingWrong.
+    """
+    from keyfob.adapters.database.team_database import TeamDatabase
+
+    return TeamDatabase.of(url, environment, lambda: _own_vault(home))
+
+
+def _own_vault(home: Home) -> Vault:
+    settings = SettingsFile(home.config / "settings.json").load()
+    return choose_vault(settings, home, in_process=True)
 
 
 API_ANSWER_MOST = 32 * 1024 * 1024  # bytes of an API's answer to a web application

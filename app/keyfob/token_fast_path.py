@@ -97,8 +97,9 @@ def _find(ref: str) -> _Account | None:
     """The account, if its token may be handed out here. Raises OSError, ValueError, SettingWrong and more."""
     from keyfob.adapters.store import token_rule
     from keyfob.process import paths
+    from keyfob.process.team_accounts import team_database
 
-    if os.environ.get("KEYFOB_DATABASE_URL", "").startswith("postgres"):
+    if team_database(os.environ) is not None:
         return None  # the accounts are not in this computer's store
     where = paths.folders(os.environ)
     for folder in (where["data"], where["config"], where["state"]):

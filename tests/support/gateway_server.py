@@ -47,10 +47,9 @@ class GatewayServer:
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         provider = DatabaseAPIKeyAuth(self.sessions)
-        own = self._engines[None]
         administration = Administration(self.sessions, self._engines.get)
         gateway = Gateway(
-            own.signer,
+            lambda tenant: self._engines[tenant].signer,
             provider,
             self.sessions,
             None,

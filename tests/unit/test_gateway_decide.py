@@ -85,7 +85,7 @@ class Server:
         self.decide = Decide(
             Callers(self.people),
             Decisions(Known(grant), None, refused),
-            AccountCredentials(self.signer),  # type: ignore[arg-type]
+            AccountCredentials(lambda _tenant: self.signer),  # type: ignore[arg-type, return-value]
             EngineSecret(self.file),
         )
 

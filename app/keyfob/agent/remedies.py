@@ -106,6 +106,11 @@ REMEDIES: Remedies = {
     "pass_not_set_up": "Create it with `pass init`, or use the keychain: `keyfob settings set vault "
     "keychain`.",
     "agent_locked": "To unlock it, run `keyfob agent --unlock`.",
+    "master_key_missing": "Set KEYFOB_MASTER_KEY_FILE or KEYFOB_MASTER_KEY_COMMAND, or make a master key "
+    "with `keyfob gateway master-key new`.",
+    "master_key_wrong": "Give this server the master keys of the others: nothing in the database is lost.",
+    "master_key_exposed": "Run: chmod 600 {path}",
+    "vault_unreachable": "Check that PostgreSQL runs and that KEYFOB_DATABASE_URL names it, then try again.",
     # Transient
     "network_unreachable": "Check your internet connection and try again.",
     "provider_unavailable": "Wait a few minutes and try again.",
@@ -232,6 +237,7 @@ REMEDIES: Remedies = {
     "tool_not_installable": "Update it as its publisher says[: run `{command}`].",
     "update_source_missing": "Get a newer version from where you got Keyfob.",
     "update_managed": "Use your package manager[: run `{command}`].",
+    "database_pooled": "Connect to PostgreSQL directly, or set pool_mode = session in PgBouncer.",
     # PeerFault
     "protocol_violation": "Try again. If the problem continues, report it to the provider.",
     "state_mismatch": "Start the sign-in again in one browser window.",

@@ -191,8 +191,6 @@ def main(
     accounts' ids, for completion; from the engine if it is None. Returns the exit code; never raises. stdout
     is empty unless it is 0.
     """
-    if os.environ.get("KEYFOB_DATABASE_URL", "").startswith("postgres"):
-        os.environ["KEYFOB_SOCK"] = os.devnull  # this computer's agent has other accounts
     session = Session(window, now, open_engine, known_accounts)
     try:
         code = _run(argv, session)

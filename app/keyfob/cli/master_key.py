@@ -1,8 +1,9 @@
-"""`keyfob gateway master-key`: the key that protects the secrets in a team's database."""
+"""`keyfob gateway master-key`: the keys that protect the secrets in a team's database."""
 
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,109 +11,100 @@ import click
 
 from keyfob.cli.options import json_option, pass_session
 from keyfob.cli.session import Session
-from keyfob.core.errors import SettingWrong
-from keyfob.gateway.packages import check_packages
-from keyfob.process.home import open_home
+from keyfob.core.errors import Usage
+from keyfob.process.team_accounts import KEY_FILE
 
 if TYPE_CHECKING:
-    from keyfob.ports import Vault
+    from keyfob.engine import TeamDatabase
 
 
-@click.group(short_help="The key that protects the secrets in PostgreSQL.")
+@click.group("master-key", short_help="Protect the secrets in a team's database.")
 def master_key() -> None:
-    """Make or replace the master key. The secrets of accounts in PostgreSQL are encrypted under keys that are
-    encrypted under it. It is never in the database.
+    """Make and replace the master key that protects the secrets in the PostgreSQL database of
+    KEYFOB_DATABASE_URL.
 
-    Keyfob reads it from the file that KEYFOB_MASTER_KEY_FILE names, from the command in
-    KEYFOB_MASTER_KEY_COMMAND, or else from the keychain. Each server needs the same key.
-    """
-
-
-@master_key.command(short_help="Make a master key in a file.")
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@json_option
-@pass_session
-def new(session: Session, file: Path) -> None:
-    """Make FILE with a new master key, readable by you alone. Keep a copy in a safe place: without the key,
-    every account in the database must be connected again.
+    The key is in the file that KEYFOB_MASTER_KEY_FILE names, else in this computer's keychain, or behind the
+    command in KEYFOB_MASTER_KEY_COMMAND. Keep a copy in a safe place: without it the secrets cannot be read.
 
     \b
     Examples:
-      keyfob gateway master-key new /etc/keyfob/master.key
+      keyfob gateway master-key new
+      keyfob gateway master-key rotate
+      keyfob gateway master-key rotate --finish
     """
-    check_packages()
-    from keyfob.team_engine import KEY_FILE, new_key_file
-
-    made = new_key_file(file)
-    if session.json:
-        session.document({"master_id": made, "file": str(file)})
-        return
-    session.say(f"Made {file} with the master key {made}.")
-    session.note(f"Set {KEY_FILE}={file} for each server.")
 
 
-@master_key.command(short_help="Add a master key that is not used yet.")
+@master_key.command(short_help="Make the first master key.")
+@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
 @json_option
 @pass_session
-def add(session: Session) -> None:
-    """Add a master key behind those that are there. It is used once you run keyfob gateway master-key rotate.
-
-    With several servers, add a key, copy the file to all of them, and then rotate.
+def new(session: Session, file: Path | None) -> None:
+    """Make the first master key of a database, in FILE. Without FILE, it goes where KEYFOB_MASTER_KEY_FILE
+    says, else into the keychain. Then copy it to all servers.
 
     \b
     Examples:
-      keyfob gateway master-key add
+      keyfob gateway master-key new /etc/keyfob/master.keys
     """
-    check_packages()
-    from keyfob.team_engine import add_master_key
+    with closing(_team(file)) as team:
+        if not team.keys_are_listed:
+            raise Usage("The command in KEYFOB_MASTER_KEY_COMMAND has the key. Nothing to make")
+        known = team.master_ids()
+        if known:
+            raise Usage(f"{team.place} has a master key already: {known[-1]}. To replace it, use rotate")
+        made = team.add_master_key()
+        words = f"{team.place} has the new master key {made}. Keep a copy of it."
+    if file is not None and os.environ.get(KEY_FILE) != str(file):
+        words += f" Set {KEY_FILE}={file.absolute()} for each server."
+    _report(session, {"master_key": made}, words)
 
-    made = add_master_key(os.environ, _keychain())
-    if session.json:
-        session.document({"master_id": made})
-        return
-    session.say(
-        f"Added the master key {made}. Copy it to every server, then run: keyfob gateway master-key rotate"
-    )
 
-
-@master_key.command(short_help="Replace the master key.")
-@click.option("--data-keys", is_flag=True, help="Encrypt every secret again, under new data keys.")
+@master_key.command(short_help="Replace the master key, with no server stopped.")
+@click.option("--finish", is_flag=True, help="Forget the old key. Every server must have the new one.")
+@click.option("--data-keys", is_flag=True, help="Also seal every secret again, with new data keys.")
 @json_option
 @pass_session
-def rotate(session: Session, data_keys: bool) -> None:
-    """Encrypt the data keys under the newest master key. If there is one key alone, make a new one first. The
-    secrets stay as they are unless you add --data-keys.
+def rotate(session: Session, finish: bool, data_keys: bool) -> None:
+    """Replace the master key in two steps. The first one adds a new key, which protects everything beside the
+    old one. Copy it to all servers, then run the second one, --finish, which forgets the old key.
 
-    Old keys stay in the file or keychain: back-ups of the database need them. If the key is in a file, copy
-    the file to the other servers again.
+    With KEYFOB_MASTER_KEY_COMMAND, one step has the command wrap everything again.
 
     \b
     Examples:
       keyfob gateway master-key rotate
-      keyfob gateway master-key rotate --data-keys
+      keyfob gateway master-key rotate --finish
+      keyfob gateway master-key rotate --finish --data-keys
     """
-    check_packages()
-    from keyfob.team_engine import VARIABLE, Team, team_database, use_newest_master_key
-
-    address = team_database(os.environ)
-    if address is None:
-        raise SettingWrong(f"The accounts are not in PostgreSQL. Set {VARIABLE} to its address")
-    use_newest_master_key(os.environ, _keychain())
-    team = Team(address, os.environ, open_home(), lasting=False)
-    try:
-        wrapped = team.rotate_master_key()
-        sealed = team.rotate_data_keys() if data_keys else 0
-    finally:
-        team.close()
-    if session.json:
-        session.document({"data_keys": wrapped, "secrets": sealed})
-        return
-    session.say(f"Data keys under the newest master key: {wrapped} more.")
+    with closing(_team()) as team:
+        listed = team.keys_are_listed
+        if listed and not team.master_ids():
+            raise Usage("There is no master key yet. To make the first one, use new")
+        if finish:
+            team.forget_old()
+        elif listed:
+            team.add_master_key()
+        count = team.rewrap()
+        sealed = team.replace_data_keys() if data_keys else 0
+        newest = team.master_ids()[-1] if listed else None
+    words = f"{newest or 'The command'} protects {count} data {'key' if count == 1 else 'keys'} now."
     if data_keys:
-        session.say(f"Secrets encrypted again: {sealed}.")
+        words += f" {sealed} {'secret was' if sealed == 1 else 'secrets were'} sealed again."
+    if listed and not finish:
+        words += " Copy the master keys to all servers, then run: keyfob gateway master-key rotate --finish"
+    _report(session, {"master_key": newest, "data_keys": count, "sealed_again": sealed}, words)
 
 
-def _keychain() -> Vault:
-    from keyfob.engine import system_ports
+def _report(session: Session, document: dict[str, object], words: str) -> None:
+    session.document(document) if session.json else session.say(words)
 
-    return system_ports(open_home()).vault
+
+def _team(file: Path | None = None) -> TeamDatabase:
+    from keyfob.gateway.packages import check_packages
+
+    check_packages()
+    from keyfob.gateway.team import open_team
+    from keyfob.process.home import open_home
+
+    chosen = {} if file is None else {KEY_FILE: str(file.absolute())}
+    return open_team(open_home(), {**os.environ, **chosen})

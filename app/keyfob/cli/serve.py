@@ -19,6 +19,7 @@ from keyfob.cli.session import Session
 from keyfob.core.errors import SettingWrong, Transient, Usage
 from keyfob.core.hosts import is_loopback
 from keyfob.gateway.packages import check_packages
+from keyfob.process.team_accounts import TENANT
 
 if TYPE_CHECKING:
     from aiohttp.web import Application
@@ -128,6 +129,7 @@ def serve(
     from keyfob.gateway.admin.server import PREFIX, Administration
     from keyfob.gateway.auth.tables import close_database, open_database
     from keyfob.gateway.engine_secret import FILE, EngineSecret
+    from keyfob.gateway.engines import Engines
     from keyfob.gateway.models import table_file
     from keyfob.gateway.models.routes import llm_addresses
     from keyfob.gateway.own_gateway import serving
@@ -136,6 +138,8 @@ def serve(
     from keyfob.gateway.proxy.serving import fastest_loop
     from keyfob.gateway.proxy.serving import serve as run
 
+    if os.environ.get(TENANT):
+        raise Usage(f"A server serves all tenants. Unset {TENANT}")
     key = _one_key(session, api_key, api_key_stdin)
     if key is not None and (auth_type or auth_config):
         raise Usage("One key and --auth-type cannot be combined")
@@ -149,12 +153,13 @@ def serve(
         if not is_loopback(host):
             session.note(f"Other computers can reach {host}. Put a server with TLS in front of it.")
         engine = session.engine
+        engines = Engines(engine)
         secret = EngineSecret(engine_secret or engine.home.data / FILE)
-        administration = Administration(sessions, lambda tenant: engine if tenant is None else None)
+        administration = Administration(sessions, engines.of)
         table = table_file.WatchedTable(models or engine.home.config / table_file.FILE)
 
         def more(parts: Parts) -> list[OwnAddress]:
-            return [OwnAddress(PREFIX, administration.handle), *llm_addresses(parts, engine.signer, table)]
+            return [OwnAddress(PREFIX, administration.handle), *llm_addresses(parts, engines.signer, table)]
 
         port = engine.settings.load().gateway_port if port is None else port
         with ExitStack() as held:
@@ -162,8 +167,10 @@ def serve(
                 # The app's window then says who serves its grants. Two servers at once do no harm.
                 with suppress(Transient):
                     held.enter_context(serving(engine.locks, port))
+            held.callback(engines.close)
+            held.enter_context(engines.renewing())
             server = run(
-                engine.signer,
+                engines.signer,
                 provider,
                 sessions,
                 secret=secret,

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from keyfob.core.account import LoggedEvent
     from keyfob.engine import Engine
-    from keyfob.process.home import Home
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -60,30 +59,23 @@ def open_engine(folder: Path | None = None, *, in_memory: bool = False) -> Engin
     from keyfob.engine import build, memory_vault, system_ports
     from keyfob.process import log
     from keyfob.process.home import open_home
+    from keyfob.process.team_accounts import TENANT, team_database
 
     home = open_home({"KEYFOB_HOME": str(folder)}) if folder is not None else open_home()
     log.set_up(home.log)
-    at_terminal = any(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
-    vault = memory_vault() if in_memory else None
-    address = os.environ.get("KEYFOB_DATABASE_URL", "") if folder is None and not in_memory else ""
-    if address.startswith("postgres"):
-        built = _team_engine(home, lasting=False)
+    if folder is None and not in_memory and team_database(os.environ) is not None:
+        from keyfob.gateway.packages import check_packages
+
+        check_packages()
+        from keyfob.gateway.team import team_engine
+
+        built = team_engine(home, os.environ, os.environ.get(TENANT) or None)
     else:
+        at_terminal = any(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+        vault = memory_vault() if in_memory else None
         built = build(system_ports(home, vault=vault, say=prompting(), patient=at_terminal))
     built.events.subscribe(_alarm)
     return built
-
-
-def _team_engine(home: Home, *, lasting: bool) -> Engine:
-    """The engine whose accounts are in PostgreSQL. Raises as `team_engine.Team`."""
-    from keyfob.gateway.packages import check_packages
-
-    check_packages()
-    from keyfob.team_engine import Team, team_database
-
-    address = team_database(os.environ)
-    assert address is not None
-    return Team(address, os.environ, home, lasting=lasting).of(None)
 
 
 def prompting() -> Callable[[str], None] | None:

@@ -105,6 +105,10 @@ ErrorCode = Literal[
     "pass_missing",
     "pass_not_set_up",
     "agent_locked",
+    "master_key_missing",
+    "master_key_wrong",
+    "master_key_exposed",
+    "vault_unreachable",
     # Transient
     "network_unreachable",
     "provider_unavailable",
@@ -212,6 +216,7 @@ ErrorCode = Literal[
     "tool_not_installable",
     "update_source_missing",
     "update_managed",
+    "database_pooled",
     # PeerFault
     "protocol_violation",
     "state_mismatch",
@@ -324,6 +329,10 @@ CODES: Mapping[ErrorCode, Advice] = {
     "pass_missing": _U,
     "pass_not_set_up": _U,
     "agent_locked": _U,
+    "master_key_missing": _U,
+    "master_key_wrong": _U,
+    "master_key_exposed": _F,
+    "vault_unreachable": _U,
     # Transient
     "network_unreachable": _R,
     "provider_unavailable": _R,
@@ -431,6 +440,7 @@ CODES: Mapping[ErrorCode, Advice] = {
     "tool_not_installable": _F,
     "update_source_missing": _F,
     "update_managed": _F,
+    "database_pooled": _F,
     # PeerFault
     "protocol_violation": _B,
     "state_mismatch": _B,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from keyfob.core.errors import Fault, KeyfobError, SettingWrong, Transient
 from keyfob.core.gateway_address import own_address
+from keyfob.gateway.engines import only
 from keyfob.gateway.packages import check_packages, own_url
 from keyfob.ports import Locks
 
@@ -145,9 +146,9 @@ class OwnGateway:
             table = table_file.WatchedTable(self._home.config / table_file.FILE, strict=False)
 
             def more(parts: Parts) -> list[OwnAddress]:
-                return llm_addresses(parts, self._signer, table)
+                return llm_addresses(parts, only(self._signer), table)
 
-            gateway = Gateway(self._signer, provider, sessions, hosts, secret, more)
+            gateway = Gateway(only(self._signer), provider, sessions, hosts, secret, more)
             async with listening(gateway, gateway.app(), hosts, HOST, self._port, FINISH_WITHIN):
                 self._gateway = gateway
                 self._say(Standing("on", self._port))

@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 COMES_BACK = 2.0  # s that a holder whose connection was lost has for taking its lock again
 LOOK_EVERY = 0.25  # s between two looks whether the connection still lives
+IDLE_MOST = 30.0  # s that a connection is kept which nobody uses
 
 _TAKE = (
     "INSERT INTO keyfob_locks AS lock (tenant, name, generation, held) VALUES (%(tenant)s, %(name)s, 1, true)"
@@ -71,6 +72,7 @@ class AdvisoryLocks:
         self._guard = threading.Lock()  # of what follows, and one statement at a time on the connection
         self._connection: psycopg.Connection | None = None
         self._held: dict[str, _Held] = {}
+        self._used_at = 0.0
         self._closed = threading.Event()
         self._watching = False
 
@@ -144,7 +146,6 @@ class AdvisoryLocks:
 
         while not self._ask(take):
             pause(end, cancel)
-        self._watch()
 
     def _release(self, name: str) -> None:
         def release(connection: psycopg.Connection) -> None:
@@ -173,6 +174,7 @@ class AdvisoryLocks:
     def _ask(self, work: Callable[[psycopg.Connection], T]) -> T:
         """`work` with the connection, and once more with a new one if it was lost."""
         with self._guard:
+            self._used_at = time.monotonic()
             fresh = self._connection is None
             try:
                 return work(self._opened())
@@ -199,6 +201,9 @@ class AdvisoryLocks:
                 raise
             self._connection = connection
             self._take_again(connection)
+            if not self._watching:
+                self._watching = True
+                threading.Thread(target=self._keep, name="locks", daemon=True).start()
         return self._connection
 
     def _drop(self) -> None:
@@ -222,20 +227,18 @@ class AdvisoryLocks:
             else:
                 connection.execute("SELECT pg_advisory_unlock(%s)", (key,))
 
-    # --- while something is held ----------------------------------------------------------------------------
-
-    def _watch(self) -> None:
-        with self._guard:
-            if self._watching:
-                return
-            self._watching = True
-        threading.Thread(target=self._keep, name="locks", daemon=True).start()
+    # --- the watch ------------------------------------------------------------------------------------------
 
     def _keep(self) -> None:
-        """Look at the connection while something is held, and connect again when it is lost."""
+        """Look at the connection while something is held, and connect again when it is lost. Close one that
+        is not needed.
+        """
         while not self._closed.wait(LOOK_EVERY):
             with self._guard:
                 if not self._held:
+                    if self._connection is not None and time.monotonic() - self._used_at < IDLE_MOST:
+                        continue
+                    self._drop()
                     self._watching = False
                     return
                 try:

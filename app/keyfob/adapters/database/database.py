@@ -8,8 +8,7 @@ an effect, is repeated.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -126,18 +125,6 @@ class ServerDatabase:
         """
         try:
             return self._try(work)
-        except IntegrityError:
-            raise
-        except SQLAlchemyError as error:
-            raise fault_of(error) from None
-
-    @contextmanager
-    def begin(self) -> Iterator[Connection]:
-        """A transaction, tried once: what is raised undoes it. Raises Fault `store_*`."""
-        self.ready()
-        try:
-            with self._opened().begin() as connection:
-                yield connection
         except IntegrityError:
             raise
         except SQLAlchemyError as error:

@@ -1,240 +1,245 @@
-"""Where the master keys come from that wrap a tenant's data keys: a file, the keychain, or a command.
+"""Where the master keys are that wrap a team's data keys: in a file, in the keychain, or behind a command
+such as one that asks a key management service. They are never in the database.
 
-A key's id is public: a hash of it. The first key wraps; the others still open what they wrapped, until a
-rotation has wrapped everything anew.
+A list of master keys is text, one key in base64 (32 bytes) on each line; the last one is the newest. A key's
+id is made from the key. Several may be listed while they are replaced: see `data_keys.py`.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
-import json
 import os
-import re
-import stat
+import secrets
 import subprocess
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from keyfob.adapters.database.sealing import KEY_BYTES, NotOpenedError, new_key, seal, unseal
-from keyfob.core.errors import KeychainError, SettingWrong
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from keyfob.core.errors import KeychainError
 from keyfob.core.secret import Secret
 from keyfob.ports import Vault
+from keyfob.process.home import write_private
 
-ENTRY = "database/master-keys"
-COMMAND_TIMEOUT = 20.0  # seconds
-FILE_MOST = 64 << 10  # bytes
-_LINE = re.compile(r"[0-9a-f]{64}")
+BYTES = 32
+NONCE = 12
+ENTRY = "server/master-keys"  # in the keychain
+COMMAND_DEADLINE = 20.0  # seconds
+COMMAND_ID = "command"
+HEADER = (
+    "# The master keys of a Keyfob server; the newest is last. Without them the secrets in its database\n"
+    "# cannot be read: keep a copy in a safe place, and not with the database's backups.\n"
+)
 
 
 class MasterKeys(Protocol):
-    """Wraps and unwraps data keys. Thread-safe. Raises KeychainError if it cannot now."""
+    """Thread-safe and blocking. Every call raises KeychainError `master_key_missing`, `master_key_wrong`."""
 
-    def wrap(self, key: bytes, tenant: str, key_id: str) -> tuple[str, bytes]:
-        """The master key's id, and the wrapped data key."""
+    def wrap(self, payload: bytes, context: bytes) -> Mapping[str, bytes]:
+        """The payload under each master key, by the key's id. `context` is needed again to unwrap it."""
 
-    def unwrap(self, wrapped: bytes, master_id: str, tenant: str, key_id: str) -> bytes:
-        """Raises KeychainError `keychain_refused` if no master key fits."""
+    def unwrap(self, wrapped: Mapping[str, bytes], context: bytes) -> bytes:
+        """The payload, from the first wrapping whose master key is there."""
 
-    @property
-    def current(self) -> str:
-        """The id of the key that wraps."""
-
-
-def id_of(key: bytes) -> str:
-    """The public name of a master key."""
-    return hashlib.sha256(b"keyfob master key\0" + key).hexdigest()[:16]
+    def newest(self) -> str:
+        """The id of the newest master key."""
 
 
-class KeyList(Protocol):
-    """Where this process may read master keys. The first wraps."""
+class ListedKeys:
+    """Master keys from a text that is read again when it is needed."""
 
-    def read(self) -> list[bytes]:
-        """At least one. Raises SettingWrong, KeychainError."""
+    def __init__(self, read: Callable[[], Secret | None], place: str) -> None:
+        """`place`: where they are, for messages."""
+        self._read = read
+        self._place = place
+        self._known: dict[str, AESGCM] = {}
 
-    def write(self, keys: Sequence[bytes]) -> None:
-        """All of them, in one step. Raises SettingWrong, KeychainError."""
+    def wrap(self, payload: bytes, context: bytes) -> Mapping[str, bytes]:
+        """As `MasterKeys`."""
+        made = {}
+        for name, key in self._keys().items():
+            nonce = secrets.token_bytes(NONCE)
+            made[name] = nonce + key.encrypt(nonce, payload, context + name.encode())
+        return made
 
-
-class KeptMasterKeys:
-    """Master keys of a list, which is read for each use: a changed file is in force at once."""
-
-    def __init__(self, keys: KeyList) -> None:
-        """Raises as `KeyList.read`."""
-        self._keys = keys
-        keys.read()
-
-    @property
-    def current(self) -> str:
-        """As `MasterKeys` says."""
-        return id_of(self._keys.read()[0])
-
-    def wrap(self, key: bytes, tenant: str, key_id: str) -> tuple[str, bytes]:
-        """As `MasterKeys` says."""
-        first = self._keys.read()[0]
-        name = id_of(first)
-        return name, seal(first, key, "data-key", tenant, key_id, name)
-
-    def unwrap(self, wrapped: bytes, master_id: str, tenant: str, key_id: str) -> bytes:
-        """As `MasterKeys` says."""
-        for one in self._keys.read():
-            if id_of(one) == master_id:
-                with suppress(NotOpenedError):
-                    return unseal(one, wrapped, "data-key", tenant, key_id, master_id)
+    def unwrap(self, wrapped: Mapping[str, bytes], context: bytes) -> bytes:
+        """As `MasterKeys`."""
+        known = self._known
+        if not any(name in known for name in wrapped):
+            known = self._keys()
+        for name, sealed in wrapped.items():
+            if name not in known:
+                continue
+            try:
+                return known[name].decrypt(sealed[:NONCE], sealed[NONCE:], context + name.encode())
+            except InvalidTag:
+                raise _damaged() from None
+        needed = " or ".join(sorted(wrapped)) or "another one"
         raise KeychainError(
-            f"The secrets of this database need the master key {master_id}, which is not here",
-            code="keychain_refused",
-            remedy="Put the key back into the file or keychain that it was in",
+            f"{self._place} does not have the master key of this database: it needs {needed}, and there is "
+            f"{', '.join(known)}",
+            code="master_key_wrong",
         )
 
+    def newest(self) -> str:
+        """As `MasterKeys`."""
+        return list(self._keys())[-1]
 
-def add_key(keys: KeyList) -> str:
-    """Puts a new key last, so it wraps nothing yet: first every server must have it. Returns its id."""
-    made = new_key()
-    keys.write([*keys.read(), made])
-    return id_of(made)
-
-
-def use_newest(keys: KeyList) -> str:
-    """Puts the last key first, so it wraps from now on; makes one if there is one alone. Returns its id."""
-    found = keys.read()
-    if len(found) == 1:
-        found.append(new_key())
-    keys.write([found[-1], *found[:-1]])
-    return id_of(found[-1])
+    def _keys(self) -> dict[str, AESGCM]:
+        text = self._read()
+        found = {key_id(key): AESGCM(key) for key in listed(text, self._place)}
+        if not found:
+            raise missing(f"{self._place} has no master key")
+        self._known = found
+        return found
 
 
-class FileKeys:
-    """One key a line, as 64 hexadecimal digits; `#` begins a comment. Readable by its owner alone."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def create(self) -> str:
-        """Makes the file with one key. Returns the key's id. Raises SettingWrong if it is there already."""
-        made = new_key()
-        try:
-            handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            raise SettingWrong(f"{self._path} is there already. It stays as it is") from None
-        except OSError as error:
-            raise SettingWrong(f"{self._path} cannot be made: {error.strerror}") from None
-        _write_lines(handle, [made])
-        return id_of(made)
-
-    def read(self) -> list[bytes]:
-        """As `KeyList` says."""
-        try:
-            with self._path.open("rb") as file:
-                about = os.fstat(file.fileno())
-                if sys.platform != "win32" and about.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-                    raise SettingWrong(
-                        f"Other users can read {self._path}", remedy=f"Run: chmod 600 {self._path}"
-                    )
-                lines = file.read(FILE_MOST).decode("ascii", "replace").splitlines()
-        except OSError as error:
-            raise KeychainError(
-                f"The file with the master key cannot be read: {error.strerror}", code="keychain_absent"
-            ) from None
-        return _keys([line.partition("#")[0].strip() for line in lines], str(self._path))
-
-    def write(self, keys: Sequence[bytes]) -> None:
-        """As `KeyList` says."""
-        fresh = self._path.with_name(self._path.name + ".new")
-        try:
-            fresh.unlink(missing_ok=True)
-            _write_lines(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), keys)
-            fresh.replace(self._path)
-        except OSError as error:
-            raise SettingWrong(f"{self._path} cannot be written: {error.strerror}") from None
-
-
-class VaultKeys:
-    """In the keychain of who runs the server; made there if there are none."""
-
-    def __init__(self, vault: Vault) -> None:
-        """Raises KeychainError."""
-        self._vault = vault
-        if vault.load(ENTRY) is None:
-            self.write([new_key()])
-
-    def read(self) -> list[bytes]:
-        """As `KeyList` says."""
-        return _keys((self._vault.load(ENTRY) or Secret("")).reveal().split(), "The keychain")
-
-    def write(self, keys: Sequence[bytes]) -> None:
-        """As `KeyList` says."""
-        self._vault.save(ENTRY, Secret(" ".join(key.hex() for key in keys)))
-
-
-class CommandMasterKeys:
-    """A command that wraps and unwraps, such as one that asks a key management service.
-
-    It gets one line of JSON on stdin: `action` (wrap or unwrap), `key` (hex), `context` and `master_id` (null
-    to wrap). It prints one with `key` (hex) and `master_id`. The master key never enters this process.
+class CommandKeys:
+    """A command that wraps and unwraps. It is run with `wrap` or `unwrap` as its last argument, reads one
+    line of base64 from stdin, and writes one line: what it made of it, in base64 for `unwrap`.
     """
 
     def __init__(self, command: Sequence[str]) -> None:
         self._command = list(command)
-        self._current = ""
 
-    @property
-    def current(self) -> str:
-        """What the command said last; wraps a throw-away key if it was not asked yet."""
-        if not self._current:
-            self.wrap(new_key(), "", "probe")
-        return self._current
+    def wrap(self, payload: bytes, context: bytes) -> Mapping[str, bytes]:
+        """As `MasterKeys`. The command does not know the context, so it goes along."""
+        whole = payload + hashlib.sha256(context).digest()
+        return {COMMAND_ID: self._run("wrap", base64.b64encode(whole))}
 
-    def wrap(self, key: bytes, tenant: str, key_id: str) -> tuple[str, bytes]:
-        """As `MasterKeys` says."""
-        wrapped, self._current = self._ask("wrap", key, f"{tenant}/{key_id}", None)
-        return self._current, wrapped
-
-    def unwrap(self, wrapped: bytes, master_id: str, tenant: str, key_id: str) -> bytes:
-        """As `MasterKeys` says."""
-        key, _ = self._ask("unwrap", wrapped, f"{tenant}/{key_id}", master_id)
-        if len(key) != KEY_BYTES:
-            raise self._failed("it printed no key of 32 bytes")
-        return key
-
-    def _ask(self, action: str, key: bytes, context: str, master_id: str | None) -> tuple[bytes, str]:
-        asked = {"action": action, "key": key.hex(), "context": context, "master_id": master_id}
+    def unwrap(self, wrapped: Mapping[str, bytes], context: bytes) -> bytes:
+        """As `MasterKeys`."""
+        if COMMAND_ID not in wrapped:
+            needed = " or ".join(sorted(wrapped))
+            raise KeychainError(
+                f"The database's keys were wrapped with {needed}, and not by the master key's command",
+                code="master_key_wrong",
+            )
         try:
-            done = subprocess.run(  # noqa: S603  (the administrator's own command, without a shell)
-                self._command,
-                input=json.dumps(asked) + "\n",
-                capture_output=True,
-                text=True,
-                timeout=COMMAND_TIMEOUT,
+            whole = base64.b64decode(self._run("unwrap", wrapped[COMMAND_ID]), validate=True)
+        except binascii.Error:
+            raise self._failed("its answer is not base64") from None
+        payload, mark = whole[:-32], whole[-32:]
+        if mark != hashlib.sha256(context).digest():
+            raise _damaged()
+        return payload
+
+    def newest(self) -> str:
+        """As `MasterKeys`. Which key it uses is the command's business."""
+        return COMMAND_ID
+
+    def _run(self, verb: str, line: bytes) -> bytes:
+        try:
+            done = subprocess.run(  # noqa: S603  (whoever runs the server says which command)
+                [*self._command, verb],
+                input=line + b"\n",
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                timeout=COMMAND_DEADLINE,
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            raise self._failed(f"it took more than {COMMAND_TIMEOUT:.0f} s") from None
+            raise self._failed(f"it did not end within {COMMAND_DEADLINE:.0f} seconds") from None
         except OSError as error:
-            raise self._failed(error.strerror or "it cannot be run") from None
-        if done.returncode != 0:
-            raise self._failed(f"it ended with exit code {done.returncode}")
-        try:
-            answer = json.loads(done.stdout)
-            return bytes.fromhex(answer["key"]), str(answer["master_id"])[:64]
-        except (ValueError, KeyError, TypeError):
-            raise self._failed("it printed no JSON with key and master_id") from None
+            raise self._failed(str(error.strerror)) from None
+        answer = done.stdout.strip()
+        if done.returncode != 0 or not answer or len(answer) > 65_536 or b"\n" in answer:
+            raise self._failed(f"exit {done.returncode}" if done.returncode else "no single line came back")
+        return answer
 
     def _failed(self, why: str) -> KeychainError:
-        return KeychainError(f"The command for the master key failed: {why}", code="keychain_refused")
+        return missing(f"The master key's command, {self._command[0]}, failed: {why}")
 
 
-def _write_lines(handle: int, keys: Sequence[bytes]) -> None:
-    with os.fdopen(handle, "w") as file:
-        file.writelines(f"{key.hex()}\n" for key in keys)
-        file.flush()
-        os.fsync(file.fileno())
+def new_key() -> bytes:
+    """A random master key."""
+    return secrets.token_bytes(BYTES)
 
 
-def _keys(words: Sequence[str], where: str) -> list[bytes]:
-    found = [word for word in words if word]
-    if not found or not all(_LINE.fullmatch(word) for word in found):
-        raise SettingWrong(f"{where} does not have one master key a line, as 64 hexadecimal digits")
-    return [bytes.fromhex(word) for word in found]
+def key_id(key: bytes) -> str:
+    """A name for a master key, which says nothing about it."""
+    return f"mk-{hashlib.sha256(b'keyfob master key' + key).hexdigest()[:8]}"
+
+
+def listed(text: Secret | None, place: str) -> list[bytes]:
+    """The keys of a list, the newest last. Raises KeychainError `master_key_wrong`."""
+    if text is None:
+        return []
+    lines = [line.strip() for line in text.reveal().splitlines()]
+    words = [word for line in lines if not line.startswith("#") for word in line.split()]
+    try:
+        keys = [base64.b64decode(word, validate=True) for word in words]
+    except binascii.Error:
+        keys = [b""]
+    if any(len(key) != BYTES for key in keys):
+        raise KeychainError(
+            f"{place} is not a list of master keys, which have 32 bytes in base64", code="master_key_wrong"
+        )
+    return keys
+
+
+class KeyFile:
+    """A list of master keys in a file that only its owner may read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.place = str(path)
+
+    def read(self) -> Secret | None:
+        """None if there is no such file. Raises KeychainError `master_key_missing`."""
+        try:
+            with self.path.open("rb") as stream:
+                if sys.platform != "win32" and os.fstat(stream.fileno()).st_mode & 0o077:
+                    raise KeychainError(
+                        f"Other users can read the master key in {self.path}",
+                        code="master_key_exposed",
+                        facts={"path": str(self.path)},
+                    )
+                return Secret(stream.read(1 << 20).decode())
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or "it is not text"
+            raise missing(f"The master key in {self.path} cannot be read: {why}") from None
+
+    def write(self, keys: Sequence[bytes]) -> None:
+        """Replace the list. The file is complete or as it was. Raises KeychainError `vault_unwritable`."""
+        text = HEADER + "".join(f"{base64.b64encode(key).decode()}\n" for key in keys)
+        try:
+            write_private(self.path, text.encode())
+        except OSError as error:
+            raise KeychainError(
+                f"{self.path} cannot be written: {error.strerror}", code="vault_unwritable"
+            ) from None
+
+
+class KeychainEntry:
+    """A list of master keys in the keychain of the server's own user."""
+
+    place = "The keychain"
+
+    def __init__(self, vault: Callable[[], Vault]) -> None:
+        """`vault` is called each time, when the list is needed."""
+        self._vault = vault
+
+    def read(self) -> Secret | None:
+        """None if the keychain has none. Raises KeychainError, SettingWrong."""
+        return self._vault().load(ENTRY)
+
+    def write(self, keys: Sequence[bytes]) -> None:
+        """Replace the list. Raises KeychainError."""
+        self._vault().save(ENTRY, Secret(" ".join(base64.b64encode(key).decode() for key in keys)))
+
+
+def missing(message: str) -> KeychainError:
+    """The error for a master key that is not there or cannot be had now."""
+    return KeychainError(message, code="master_key_missing")
+
+
+def _damaged() -> KeychainError:
+    return KeychainError("A data key in the database is damaged, or another tenant's", code="entry_damaged")

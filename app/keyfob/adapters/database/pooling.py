@@ -29,7 +29,7 @@ def refuse_pooled_by_transaction(connection: psycopg.Connection, url: str) -> No
         raise SettingWrong(
             "A connection pooler gives each transaction of the accounts' database another session, so a lock "
             "would not hold",
-            remedy="Connect to PostgreSQL directly, or set pool_mode = session in PgBouncer.",
+            code="database_pooled",
         )
 
 

@@ -51,10 +51,10 @@ class EventTable(Tables):
                 {"after": after, "key": account_key, "limit": max(limit, 0)},
             ).fetchall()
         rows.reverse()
-        return [_event(at, *row[1:]) for row in rows for at in codec.readable(codec.time_in, [row])]
+        return [event_of(at, *row[1:]) for row in rows for at in codec.readable(codec.time_in, [row])]
 
 
-def _event(
+def event_of(
     at: datetime, account_id: str, account_key: str, kind: str, message: str, code: str | None, seq: int
 ) -> LoggedEvent:
     """A stored line. Another version's kind becomes `other` and its code is left out; its message stays."""

@@ -96,6 +96,10 @@ REMEDIES: Remedies = {
     "pass_missing": "Install pass, the password store.",
     "pass_not_set_up": "Create the password store first.",
     "agent_locked": "Unlock it so that your tools get tokens again.",
+    "master_key_missing": "Set KEYFOB_MASTER_KEY_FILE or KEYFOB_MASTER_KEY_COMMAND on the server.",
+    "master_key_wrong": "Give this server the master keys of the others: nothing in the database is lost.",
+    "master_key_exposed": "Run: chmod 600 {path}",
+    "vault_unreachable": "Check that PostgreSQL runs and that KEYFOB_DATABASE_URL names it, then try again.",
     # Transient
     "network_unreachable": "Check your internet connection and try again.",
     "provider_unavailable": "Wait a few minutes and try again.",
@@ -211,6 +215,7 @@ REMEDIES: Remedies = {
     "tool_not_installable": "Update it as its publisher says[: {command}].",
     "update_source_missing": "Get a newer version from where you got Keyfob.",
     "update_managed": "Use your package manager[: {command}].",
+    "database_pooled": "Connect to PostgreSQL directly, or set pool_mode = session in PgBouncer.",
     # PeerFault
     "protocol_violation": "Try again. If the problem continues, report it to the provider.",
     "state_mismatch": "Start the sign-in again in one browser window.",

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from keyfob.core.errors import KeyfobError
 from keyfob.gateway.auth.result import AuthResult
+from keyfob.gateway.engines import SignerOf
 from keyfob.gateway.grants import fitting, is_operator
 from keyfob.gateway.llm.formats import TITLES, Format
 from keyfob.gateway.llm.translate import can
@@ -23,7 +24,7 @@ from keyfob.gateway.models.table_file import WatchedTable
 from keyfob.gateway.proxy.decisions import Decisions, RefusedError
 from keyfob.gateway.proxy.problems import problem
 from keyfob.gateway.proxy.routes import Route
-from keyfob.service.accounts.signer import LlmApi, Signer
+from keyfob.service.accounts.signer import LlmApi
 
 # The formats that a caller's is translated to, the best first.
 _PREFERRED: Final[dict[Format, tuple[Format, ...]]] = {
@@ -79,8 +80,8 @@ class Target(NamedTuple):
 class Chooser:
     """For one event loop."""
 
-    def __init__(self, signer: Signer, table: WatchedTable, decisions: Decisions) -> None:
-        self._signer, self.table, self._decisions = signer, table, decisions
+    def __init__(self, signers: SignerOf, table: WatchedTable, decisions: Decisions) -> None:
+        self._signers, self.table, self._decisions = signers, table, decisions
 
     async def target(self, wanted: Wanted, model: str) -> Target:
         """Raises RefusedError, and what the account's reading raises: a KeyfobError."""
@@ -99,8 +100,8 @@ class Chooser:
     async def only_one(self, wanted: Wanted, model: str) -> Target:
         """The one account that fits, without a table. Raises as `target`."""
         fitting_ones = [
-            Target(api, format, model, wanted.route(api, format))
-            for api in await self._usable(wanted.caller)
+            Target(api, format, model, wanted.route(api, format)._replace(tenant=tenant))
+            for tenant, api in await self._usable(wanted.caller)
             for format in wanted.formats(api)[:1]
         ]
         allowed = [one for one in fitting_ones if await self._allows(wanted, one.route)]
@@ -133,7 +134,8 @@ class Chooser:
         if not await self.may_use(wanted.caller, entry.account):
             # As for any other account that the caller may not use.
             await self._decisions.on_route(wanted.caller, wanted.method, Route(entry.account, "/", ""))
-        api = await asyncio.to_thread(self._signer.llm, entry.account)
+        tenant = await self._tenant(wanted.caller, entry.account)
+        api = await asyncio.to_thread(lambda: self._signers(tenant).llm(entry.account))
         formats = [one for one in wanted.formats(api) if entry.format in (None, one)]
         if not formats:
             spoken = ", ".join(TITLES[cast(Format, one)] for one in api.formats) or "none that Keyfob knows"
@@ -143,21 +145,31 @@ class Chooser:
                 f"{entry.name} is served by {entry.account}, which cannot answer this request in "
                 f"{TITLES[wanted.format]}. Its formats: {spoken}.",
             )
-        return Target(api, formats[0], model, wanted.route(api, formats[0]))
+        return Target(api, formats[0], model, wanted.route(api, formats[0])._replace(tenant=tenant))
 
-    async def _usable(self, caller: AuthResult) -> list[LlmApi]:
+    async def _tenant(self, caller: AuthResult, account: str) -> str | None:
+        """Whose account of this name the caller's grants are for."""
         if is_operator(caller):
-            return await asyncio.to_thread(self._signer.llm_accounts)
+            return None
+        found = fitting(await self._decisions.active.now(), caller, account, datetime.now(UTC))
+        return found[0].account_tenant if found else None
+
+    async def _usable(self, caller: AuthResult) -> list[tuple[str | None, LlmApi]]:
+        """Each with its tenant."""
+        if is_operator(caller):
+            own = await asyncio.to_thread(lambda: self._signers(None).llm_accounts())
+            return [(None, api) for api in own]
         grants = await self._decisions.active.now()
         now = datetime.now(UTC)
         accounts = sorted({one.account for one in grants if one.is_active(now) and one.is_for(caller)})
-        return await asyncio.to_thread(self._known, accounts)
+        known = [(await self._tenant(caller, account), account) for account in accounts]
+        return await asyncio.to_thread(self._known, known)
 
-    def _known(self, accounts: Iterable[str]) -> list[LlmApi]:
+    def _known(self, accounts: Iterable[tuple[str | None, str]]) -> list[tuple[str | None, LlmApi]]:
         found = []
-        for account in accounts:
+        for tenant, account in accounts:
             with suppress(KeyfobError):
-                found.append(self._signer.llm(account))
+                found.append((tenant, self._signers(tenant).llm(account)))
         return found
 
     async def _allows(self, wanted: Wanted, route: Route) -> bool:

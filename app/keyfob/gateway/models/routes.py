@@ -12,6 +12,7 @@ from aiohttp import web
 
 from keyfob.core.errors import KeyfobError
 from keyfob.gateway.auth.result import AuthResult
+from keyfob.gateway.engines import SignerOf
 from keyfob.gateway.llm.errors import AnswerFailedError
 from keyfob.gateway.llm.events import EventTooLargeError
 from keyfob.gateway.llm.formats import CannotTranslateError, Format
@@ -26,7 +27,6 @@ from keyfob.gateway.proxy.decisions import RefusedError
 from keyfob.gateway.proxy.own import Handler, OwnAddress
 from keyfob.gateway.proxy.parts import Parts
 from keyfob.gateway.proxy.upstream import FAULTS
-from keyfob.service.accounts.signer import Signer
 
 MODELS: Final = "/v1/models"
 _UNREADABLE: Final = "The provider sent an answer that Keyfob cannot read. Try again."
@@ -50,9 +50,9 @@ ADDRESSES: Final = (
 )
 
 
-def llm_addresses(parts: Parts, signer: Signer, table: WatchedTable) -> list[OwnAddress]:
+def llm_addresses(parts: Parts, signers: SignerOf, table: WatchedTable) -> list[OwnAddress]:
     """The LLM addresses of a server."""
-    return LlmRoutes(parts, Chooser(signer, table, parts.decisions)).addresses()
+    return LlmRoutes(parts, Chooser(signers, table, parts.decisions)).addresses()
 
 
 class LlmRoutes:

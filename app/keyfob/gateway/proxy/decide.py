@@ -101,7 +101,7 @@ class Decide:
             text = "Only the gateway itself reaches other hosts than the API's"
             raise RefusedError(problems.problem(403, "engine_cannot", text))
         path = route.path + (f"?{route.query}" if route.query else "")
-        signed = await self._credentials.sign(route.account, asked.method, path)
+        signed = await self._credentials.sign(route.account, asked.method, path, tenant=route.tenant)
         if request.headers.get(UPSTREAM, "") != signed.base:
             raise RefusedError(problems.problem(403, "engine_outdated", _STALE))
         target = signed.url.removeprefix(_origin(signed.base))

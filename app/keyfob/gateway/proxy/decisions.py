@@ -118,7 +118,7 @@ class Decisions:
         grant = next(one for one in fits if one not in spent)
         if self._uses is not None:
             self._uses.count(grant.grant_id, allowed=True)
-        return Decision(caller, route, grant)
+        return Decision(caller, route._replace(tenant=grant.account_tenant), grant)
 
     def not_known(self) -> RefusedError:
         """For whoever is not authenticated."""

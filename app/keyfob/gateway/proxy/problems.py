@@ -68,6 +68,8 @@ def not_granted(detail: str) -> web.Response:
 def of_error(error: KeyfobError, **more: object) -> web.Response:
     """What went wrong with the account, and what to do."""
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+    if error.code in ("store_busy", "store_unreachable"):
+        status = 503  # may pass
     code = "sign_in_needed" if isinstance(error, SignInNeeded) else error.code
     headers = {}
     if error.retry_after is not None and status == 503:

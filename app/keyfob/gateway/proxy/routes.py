@@ -29,6 +29,7 @@ class Route(NamedTuple):
     path: str  # begins with a slash, or is empty: then it is the API's own address; without the query
     query: str  # without the question mark
     host: str | None = None  # in lower case, with its port; None for the account's API
+    tenant: str | None = None  # whose account it is, as the grant says; None: the server's own
 
     @property
     def prefix(self) -> str:

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from keyfob.core.errors import KeyfobError
 from keyfob.gateway.auth.result import AuthProvider
 from keyfob.gateway.engine_secret import EngineSecret
+from keyfob.gateway.engines import SignerOf
 from keyfob.gateway.grant_store import UseCounter
 from keyfob.gateway.proxy import problems
 from keyfob.gateway.proxy.callers import Callers, key_of
@@ -32,7 +33,6 @@ from keyfob.gateway.proxy.parts import More, Parts, nothing_more
 from keyfob.gateway.proxy.requests import fault_of
 from keyfob.gateway.proxy.upstream import Upstream
 from keyfob.gateway.rate_limits import RateLimit
-from keyfob.service.accounts.signer import Signer
 
 log = logging.getLogger("keyfob.gateway")
 WRITE_EVERY = 10.0  # seconds between two writes of what was used
@@ -43,19 +43,20 @@ class Gateway:
 
     def __init__(
         self,
-        signer: Signer,
+        signers: SignerOf,
         provider: AuthProvider,
         sessions: sessionmaker[Session] | None,
         hosts: Collection[str] | None,
         secret: EngineSecret,
         more: More = nothing_more,
     ) -> None:
-        """`sessions`: where grants are; without, only operators are served. `hosts`: as in `fault_of`.
-        `secret`: of an engine that asks for decisions. `more` makes further addresses.
+        """`signers`: of the accounts. `sessions`: where grants are; without, only operators are served.
+        `hosts`: as in `fault_of`. `secret`: of an engine that asks for decisions. `more` makes further
+        addresses.
         """
         active = ActiveGrants(sessions)
         self._callers = Callers(provider, LocalCallers(active) if hosts is not None else None)
-        self._credentials = AccountCredentials(signer)
+        self._credentials = AccountCredentials(signers)
         self._hosts = hosts
         self._uses = UseCounter(sessions) if sessions is not None else None
         self._upstream = Upstream(self._credentials)

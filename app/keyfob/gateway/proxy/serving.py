@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session, sessionmaker
 
     from keyfob.gateway.auth.result import AuthProvider
-    from keyfob.service.accounts.signer import Signer
+    from keyfob.gateway.engines import SignerOf
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 FINISH_WITHIN = 30.0  # seconds that open streams get at the end
@@ -49,7 +49,7 @@ class AccessLog(AbstractAccessLogger):
 
 
 async def serve(
-    signer: Signer,
+    signers: SignerOf,
     provider: AuthProvider,
     sessions: sessionmaker[Session] | None,
     *,
@@ -72,7 +72,7 @@ async def serve(
         with suppress(NotImplementedError, AttributeError):
             loop.add_signal_handler(getattr(signal, name), stop.set)
     hosts = hosts_of(host)
-    gateway = Gateway(signer, provider, sessions, hosts, secret, more)
+    gateway = Gateway(signers, provider, sessions, hosts, secret, more)
     application = gateway.app()
     also(application)
     try:
