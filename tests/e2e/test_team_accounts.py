@@ -79,7 +79,7 @@ class TestDatabaseAccountStore(AccountStoreContract):
         assert other.get("k1") == a_record()
         assert other.data_version() != before
 
-    def test_s52_tenants_are_walls(self, make: Make) -> None:
+    def test_s63_tenants_are_walls(self, make: Make) -> None:
         """Rows of the same keys and names, a prefix of the other's name, and the operator's."""
         stores = [make("acme"), make("acme2"), make(None)]
         for number, store in enumerate(stores):

@@ -249,7 +249,7 @@ def test_many_at_once_look_into_the_keychain_once(tmp_path: Path) -> None:
         time.sleep(0.1)
         return OneSigner.sign(signer, ref, wanted, for_tool=for_tool)
 
-    credentials = AccountCredentials(SimpleNamespace(sign=slow))  # type: ignore[arg-type]
+    credentials = AccountCredentials(lambda _: SimpleNamespace(sign=slow))  # type: ignore[arg-type, return-value]
 
     async def run() -> list[str]:
         asked = [credentials.sign("shop/me", "GET", f"/a/{number}") for number in range(20)]
@@ -264,7 +264,7 @@ def test_each_of_many_at_once_learns_what_is_wrong(tmp_path: Path) -> None:
     def fails(ref: str, wanted: SignRequest, *, for_tool: bool) -> SignedRequest:
         raise Transient("The keychain does not answer")
 
-    credentials = AccountCredentials(SimpleNamespace(sign=fails))  # type: ignore[arg-type]
+    credentials = AccountCredentials(lambda _: SimpleNamespace(sign=fails))  # type: ignore[arg-type, return-value]
 
     async def run() -> list[Any]:
         asked = [credentials.sign("shop/me", "GET", f"/a/{number}") for number in range(5)]
