@@ -109,7 +109,7 @@ REMEDIES: Remedies = {
     "master_key_missing": "Set KEYFOB_MASTER_KEY_FILE or KEYFOB_MASTER_KEY_COMMAND, or make a master key "
     "with `keyfob gateway master-key new`.",
     "master_key_wrong": "Give this server the master keys of the others: nothing in the database is lost.",
-    "master_key_exposed": "Run: chmod 600 {path}",
+    "master_key_exposed": "Let its owner alone read the file[: chmod 600 {path}].",
     "vault_unreachable": "Check that PostgreSQL runs and that KEYFOB_DATABASE_URL names it, then try again.",
     # Transient
     "network_unreachable": "Check your internet connection and try again.",
