@@ -138,6 +138,18 @@ def test_s72_nor_a_host_of_it(server: Engine) -> None:
             server.take_over.keep(handed(server, pinned(api_hosts=(host,))), trusted=False)
 
 
+@pytest.mark.parametrize(
+    "url", ["https://10.0.0.5/a.png", "http://127.0.0.1/a.png", "https://a.example/a.png"]
+)
+def test_s72_nor_a_picture_in_it(server: Engine, url: str) -> None:
+    def pictured(record: Record) -> Record:
+        return replace(record, account=replace(record.account, avatar_url=url))
+
+    server.take_over.keep(handed(server, pictured), trusted=False)
+    (record,) = server.store.records()
+    assert record.account.avatar_url == (url if "example" in url else None)
+
+
 def test_whoever_runs_the_server_may_use_its_own_computer(server: Engine) -> None:
     assert server.take_over.keep(handed(server, endpoint("http://127.0.0.1:9/x")), trusted=True)
     with pytest.raises(SettingWrong):

@@ -147,9 +147,7 @@ class TakeOver:
         pin = record.account.pin
         for url in _addresses(pin):
             fault = fault_of(url, plain_host=pin.plain_host if trusted else None)
-            host = urlsplit(url).hostname if fault is None else None
-            own = host is not None and (is_inside(host) or may_be_plain(host))
-            if fault is not None or (own and not trusted):
+            if fault is not None or not (trusted or _is_outside(url)):
                 raise SettingWrong(
                     f"The account has an address that the server must not use: {plain(url, 200)}",
                     code="endpoint_unsafe",
@@ -172,7 +170,7 @@ class TakeOver:
             _shown(account.name),
             account.label if named else None,
             _shown(account.email),
-            account.avatar_url if fault_of(account.avatar_url) is None else None,
+            account.avatar_url if _is_outside(account.avatar_url) else None,
             _shown(account.plan),
         )
         ends = record.grant_ends_at
@@ -205,6 +203,12 @@ def _addresses(pin: Pin) -> Iterator[str]:
     found += [getattr(ends, each.name) for each in fields(ends)]
     found += [f"https://{host.removeprefix('*.')}" for host in pin.api_hosts if "://" not in host]
     return (url for url in found if url)
+
+
+def _is_outside(url: str | None) -> bool:
+    """Whether an address is fit, and of no host of the server's own network."""
+    host = urlsplit(url).hostname if url is not None and fault_of(url) is None else None
+    return host is not None and not is_inside(host) and not may_be_plain(host)
 
 
 def _shown(text: str | None) -> str | None:
