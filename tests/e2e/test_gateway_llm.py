@@ -206,6 +206,16 @@ def test_a_stream_that_breaks_off_is_an_error_and_no_end(
         list(stream)
 
 
+def test_the_codex_backends_models_are_listed_for_every_client(rig: LlmRig, keys: dict[str, str]) -> None:
+    found = httpx.get(
+        f"{rig.url}/v1/models?client_version=0.169.0",
+        headers={"Authorization": f"Bearer {keys['codex-here']}"},
+        trust_env=False,
+    ).json()
+    assert [one["id"] for one in found["data"]] == ["gpt-5.5"]
+    assert (found["object"], found["has_more"], found["last_id"]) == ("list", False, "gpt-5.5")
+
+
 def test_a_limit_passes_with_its_wait(rig: LlmRig, clients: Clients, keys: dict[str, str]) -> None:
     body = {"error": {"type": "usage_limit_reached", "message": "The usage limit has been reached"}}
     rig.api.refuse_next.append((429, body, {"Retry-After": "17", "x-codex-primary-used-percent": "100"}))
@@ -299,7 +309,7 @@ def test_in_the_same_format_bytes_pass_unchanged(rig: LlmRig, keys: dict[str, st
     assert answer.headers["anthropic-ratelimit-requests-remaining"] == "41"
     path, sent, body = rig.api.seen[-1]
     assert (path, body) == ("/anthropic/v1/messages?beta=true", raw)
-    assert (sent["anthropic-version"], sent["anthropic-beta"]) == ("2099-01-01", "a,b")
+    assert (sent["anthropic-version"], sent["anthropic-beta"]) == ("2099-01-01", "a,b,of-the-preset")
     assert keys["anthropic-here"] not in str(sent)
 
 
@@ -374,6 +384,19 @@ def test_a_body_that_cannot_be_read_is_refused(rig: LlmRig, keys: dict[str, str]
         assert (answer.status_code, word in answer.json()["error"]["message"]) == (status, True), answer.text
     assert httpx.get(f"{rig.url}/v1/messages", headers=headers, trust_env=False).status_code == 405
     assert not rig.api.seen
+
+
+def test_a_refused_key_is_refused_in_the_providers_words(
+    rig: LlmRig, clients: Clients, keys: dict[str, str]
+) -> None:
+    body = {"error": {"message": "This key was deleted", "type": "invalid_request_error", "code": "gone"}}
+    rig.api.refuse_next.append((401, body, {}))
+    words: Any = {"model": "gpt-here", "messages": [{"role": "user", "content": "a"}]}
+    client = clients.openai(keys["openai-here"])
+    with pytest.raises(openai.AuthenticationError, match="This key was deleted"):
+        client.chat.completions.create(**words)
+    assert client.chat.completions.create(**words).choices[0].message.content == "OK."
+    assert rig.api.statuses == [401, 200]
 
 
 # --- who may call -------------------------------------------------------------------------------------------
@@ -487,12 +510,13 @@ def test_a_websocket_is_refused_so_that_codex_goes_on_without(rig: LlmRig, keys:
 
 @pytest.fixture
 def table(rig: LlmRig) -> Iterator[Path]:
-    """Three models, for as long as the test runs."""
+    """A few models, for as long as the test runs."""
     path = rig.bench.keyfob_home / "config" / "models.yaml"
     for words in (
         ("fast", rig.accounts["codex-here"], "--model", "gpt-5.5"),
         ("claude-*", rig.accounts["anthropic-here"]),
         ("gpt-here", rig.accounts["openai-here"]),
+        ("or/*", rig.accounts["openai-here"], "--model", "*"),
     ):
         done = rig.bench.keyfob("models", "add", *words)
         assert done.code == 0, done.err
@@ -529,6 +553,15 @@ def test_the_table_names_account_and_model(rig: LlmRig, clients: Clients) -> Non
         client.chat.completions.create(model="other", messages=[{"role": "user", "content": "a"}])
     listed = rig.bench.keyfob("models", "list")
     assert "claude-*" in listed.out
+
+
+@pytest.mark.usefixtures("table")
+def test_only_the_models_name_changes_in_the_same_format(rig: LlmRig, keys: dict[str, str]) -> None:
+    raw = b'{"messages": [{"role":"user", "content":"a"}],  "model" :"or/qwen/3" }'
+    headers = {"Authorization": f"Bearer {keys['openai-here']}", "Content-Type": "application/json"}
+    answer = httpx.post(f"{rig.url}/v1/chat/completions", content=raw, headers=headers, trust_env=False)
+    assert answer.status_code == 200, answer.text
+    assert rig.api.seen[-1][2] == raw.replace(b"or/qwen/3", b"qwen/3")
 
 
 def test_without_a_table_several_accounts_are_named(rig: LlmRig, clients: Clients) -> None:
@@ -574,6 +607,17 @@ def test_codex_works_through_it_while_its_token_expires(
     assert ran.out.strip() == "OK."
     assert rig.api.renewals == renewals + 1
     assert rig.api.statuses[:2] == [401, 200]
+
+
+def test_codexs_own_provider_goes_on_without_a_websocket(
+    rig: LlmRig, keys: dict[str, str], tmp_path: Path
+) -> None:
+    config = f'model = "gpt-5.5"\nopenai_base_url = "{rig.url}/v1"\n'
+    ran = codex(tmp_path, config, "Reply OK.", CODEX_API_KEY=keys["codex-here"])
+    assert ran.code == 0, ran.err
+    assert ran.out.strip() == "OK."
+    assert {path for path, _, _ in rig.api.seen} == {"/codex/responses"}
+    assert ran.seconds < 20, "a status other than 426 makes it try again for some time"
 
 
 def test_claude_code_works_on_a_backend_that_speaks_responses_alone(

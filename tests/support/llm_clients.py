@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import time
 from pathlib import Path
 
 from support import node
@@ -58,6 +59,7 @@ def claude(home: Path, *words: str, **env: str) -> Ran:
 def _run(program: Path, words: list[str], home: Path, **env: str) -> Ran:
     work = home / "work"
     work.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
     done = subprocess.run(
         [program, *words],
         cwd=work,
@@ -68,4 +70,4 @@ def _run(program: Path, words: list[str], home: Path, **env: str) -> Ran:
         timeout=SECONDS,
         check=False,
     )
-    return Ran(done.returncode, done.stdout, done.stderr)
+    return Ran(done.returncode, done.stdout, done.stderr, time.monotonic() - started)

@@ -44,7 +44,8 @@ username = "sub"
 """
 KEYS = {
     "anthropic-here": 'extends = "anthropic"\n[api]\nbase = "{url}/anthropic"\n[formats]\n'
-    'anthropic_messages = "{url}/anthropic/v1"\n[api_key.identity]\nurl = "{url}/anthropic/v1/models"\n',
+    'anthropic_messages = "{url}/anthropic/v1"\n[api_key.identity]\nurl = "{url}/anthropic/v1/models"\n'
+    '[api_key.api.headers]\nanthropic-beta = "of-the-preset"\n',
     "gemini-here": 'extends = "gemini"\n[api]\nbase = "{url}/gemini"\n[formats]\n'
     'openai_chat = "{url}/gemini/openai"\n[api_key.identity]\nurl = "{url}/gemini/models"\n',
     "openai-here": 'extends = "openai-api"\ndrop = ["formats.openai_responses"]\n[api]\n'

@@ -174,6 +174,8 @@ class LlmServer:
         match request.path:
             case "/codex/responses" if request.method == "POST":
                 return await self._codex(request, body)
+            case "/codex/models" if self._is_signed_in(request) and request.query.get("client_version"):
+                return web.json_response({"models": [{"slug": "gpt-5.5", "display_name": "GPT-5.5"}]})
             case "/codex/usage" if self._is_signed_in(request):
                 return web.json_response({"plan_type": "plus"})
             case "/anthropic/v1/messages" if request.method == "POST":

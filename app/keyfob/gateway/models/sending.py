@@ -76,7 +76,7 @@ class Sender:
         """
         body = _body_of(call)
         route = call.target.route
-        if call.request.query_string and not call.is_translated:
+        if call.request.query_string and not (call.is_translated and body):
             route = route._replace(query=call.request.rel_url.raw_query_string)
         method = call.request.method
         signed = await self._credentials.sign_route(route, method, basic=False)
