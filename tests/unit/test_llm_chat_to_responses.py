@@ -207,6 +207,15 @@ def test_a_turn_with_calls_and_their_results() -> None:
     ]
 
 
+def test_what_the_sdk_reads_into_an_answer_may_come_back() -> None:
+    """A message that `client.chat.completions.parse` gave, as `model_dump` writes it."""
+    text = '{"x": 1}'
+    said = {"role": "assistant", "content": text, "refusal": None, "annotations": [], "audio": None}
+    body = {"model": "gpt", "messages": [HELLO, {**said, "function_call": None, "parsed": {"x": 1}}, HELLO]}
+    found = request(body, "openai_chat", "openai_responses", "m")
+    assert found["input"][1] == message("assistant", {"type": "output_text", "text": text, "annotations": []})
+
+
 REFUSED: list[tuple[Json, str]] = [
     ({"n": 2}, "n"),
     ({"logprobs": True}, "logprobs"),
