@@ -16,9 +16,11 @@ import pytest
 
 from keyfob.core.times import to_rfc3339
 from support.oidc_provider import OidcProvider
+from support.postgres import Postgres
 from support.running import until
 from support.session import DesktopSession
 from support.two_homes import Stage, two_homes
+from support.workshop import Bench
 
 pytestmark = [pytest.mark.servers, pytest.mark.network, pytest.mark.keychain, pytest.mark.timeout(600)]
 
@@ -166,3 +168,43 @@ def test_s28_no_token_and_no_key_is_in_a_file(stage: Stage) -> None:
             content = file.read_bytes()
             assert token.encode() not in content, file
             assert stage.key.encode() not in content, file
+
+
+def test_a_tenants_accounts_in_postgresql(
+    session: DesktopSession, tmp_path: Path, provider: OidcProvider
+) -> None:
+    """Callers of the tenant use its account, and nobody else. S-72: its administrator names no address of the
+    server.
+    """
+
+    def prepare(server: Bench) -> None:
+        server.env["KEYFOB_DATABASE_URL"] = database.url
+        server.env["KEYFOB_MASTER_KEY_FILE"] = str(tmp_path / "master.keys")
+        made = server.keyfob("gateway", "master-key", "new")
+        assert made.code == 0, made.err
+
+    with Postgres() as database, two_homes(tmp_path, session.env, provider, prepare=prepare) as stage:
+        keys = {
+            tenant: stage.server.keyfob(
+                "keys", "create", "--user", "ann", "--tenant", tenant, "--admin", "--json"
+            ).json["key"]
+            for tenant in ("acme", "rival")
+        }
+        inside = stage.connect("--json", KEYFOB_SERVER_KEY=keys["acme"])
+        assert inside.error["code"] == "endpoint_unsafe", "this provider is on the server's own computer"
+        assert stage.provider.live("alice") == []
+        connected = stage.connect("--label", "bot", "--tenant", "acme", "--json")
+        assert connected.json["id"] == "op/bot", connected.err
+        assert stage.accounts() == [], "the server's own accounts are others"
+        remote = {"KEYFOB_SERVER": stage.url, "KEYFOB_SERVER_KEY": keys["acme"]}
+        granted = stage.desktop.keyfob("grants", "create", "op/bot", "--json", **remote).json
+        assert (granted["tenant_id"], granted["account_tenant"]) == ("acme", "acme")
+        assert stage.me(granted["key"], "op/bot").json()["sub"] == "alice"
+        by_operator = stage.server.keyfob("grants", "create", "op", "--account-tenant", "acme", "--json").json
+        assert stage.me(by_operator["key"], "op/bot").json()["sub"] == "alice"
+        here = stage.server.keyfob("grants", "create", "op", "--json", KEYFOB_TENANT="acme").json
+        assert (here["account"], here["account_tenant"]) == ("op/bot", "acme")
+        rivals = remote | {"KEYFOB_SERVER_KEY": keys["rival"]}
+        assert stage.desktop.keyfob("accounts", "--json", **rivals).json == {"accounts": []}
+        assert stage.desktop.keyfob("grants", "create", "op/bot", **rivals).code == 7
+        assert stage.me(keys["rival"], "op/bot").json()["code"] == "not_granted"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,12 +90,19 @@ def _bench(folder: Path, env: dict[str, str], provider: OidcProvider, name: str)
 
 
 @contextmanager
-def two_homes(folder: Path, env: dict[str, str], provider: OidcProvider, name: str = "op") -> Iterator[Stage]:
-    """Both have a preset `name` for the provider."""
+def two_homes(
+    folder: Path,
+    env: dict[str, str],
+    provider: OidcProvider,
+    name: str = "op",
+    prepare: Callable[[Bench], object] = lambda _server: None,
+) -> Iterator[Stage]:
+    """Both have a preset `name` for the provider. `prepare` gets the server's home before anything runs."""
     provider.reset()
     for person in ("alice", "bob"):
         provider.revoke(person)
     server, desktop = (_bench(folder / each, env, provider, name) for each in ("server", "desktop"))
+    prepare(server)
     key = server.keyfob("keys", "create", "--user", "root", "--admin", "--json").json["key"]
     process = server.processes.start(["keyfob", "serve", "--port", "0"], server.env)
     assert process.stdout is not None

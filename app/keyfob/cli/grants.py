@@ -8,7 +8,7 @@ from datetime import timedelta
 import click
 
 from keyfob.cli import words
-from keyfob.cli.administering import carry_out
+from keyfob.cli.administering import carry_out, tenant_here
 from keyfob.cli.consenting import ask_consent
 from keyfob.cli.keys import ONCE, span
 from keyfob.cli.options import account_argument, json_option, pass_session
@@ -92,14 +92,14 @@ def create(
             "This system does not say which user a program belongs to",
             remedy="Leave out --for, so that a key is made.",
         )
-    if server is None:
+    if server is None and account_tenant is None:
         ask_consent(session, [account])
     found = carry_out(
         session,
         server,
         "grants.create",
         account=account,
-        account_tenant=account_tenant,
+        account_tenant=account_tenant or (tenant_here() if server is None else None),
         methods=methods or None,
         paths=paths or None,
         for_=who,
