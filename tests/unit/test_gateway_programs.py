@@ -164,6 +164,28 @@ def test_it_serves_the_person_s_grants_until_it_is_stopped(engine: Engine) -> No
 
 
 @pytest.mark.network
+@pytest.mark.logs
+def test_it_answers_llm_clients_by_the_model_table(engine: Engine) -> None:
+    programs, port = Programs(engine.home.data), free_port()
+    given = programs.give(Access("bot", "github/aldis-k"), NOW)
+    table = engine.home.config / "models.yaml"
+    table.write_text("fast: {account: github/aldis-k}\n")
+    key = {"Authorization": f"Bearer {given.key.reveal()}"}
+    with running(engine, port) as (_, said):
+        address = f"{said[-1].address}/v1"
+        models = httpx.get(f"{address}/models", headers=key, trust_env=False).json()
+        assert [one["id"] for one in models["data"]] == ["fast"]
+        answer = httpx.post(
+            f"{address}/chat/completions", json={"model": "fast"}, headers=key, trust_env=False
+        )
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "format_not_spoken")
+    table.write_text("fast: {}\n")
+    with running(engine, port) as (_, said):
+        assert said[-1].state == "on", "programs without models are served all the same"
+    programs.close()
+
+
+@pytest.mark.network
 def test_a_taken_port_is_said(engine: Engine) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
