@@ -29,6 +29,9 @@ base = "{base}"
 url = "{base}/key"
 [api_key.identity]
 url = "{base}/key"
+[formats]
+openai_chat = "{base}"
+anthropic_messages = "{base}"
 """
 SOCIAL = """
 extends = "mastodon"
