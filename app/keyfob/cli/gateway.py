@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,23 +97,27 @@ def config(
         raise Usage("--certificate and --certificate-key belong together")
     if cache and engine != "nginx":
         raise Usage("Only nginx can keep decisions. Leave --cache out")
+    if public_name is not None and not re.fullmatch(r"[A-Za-z0-9.-]{1,253}", public_name):
+        raise Usage("--public-name is a host name, such as gateway.example.org")
     _checked_address("--listen", listen)
     if not is_loopback(_checked_address("--gateway", serving)):
         raise Usage("--gateway must be an address of this computer: the credentials pass there in the clear")
+    files = [_absolute(file) for file in (certificate, certificate_key, upstream_ca)]
+    routes = _routes(session, accounts, engine)
     data = session.engine.home.data
     secret = make_secret(data / FILE)
     secret_file = data / "engine.nginx.conf"
     if engine == "nginx":
         write_private(secret_file, f'proxy_set_header X-Keyfob-Engine "{secret}";\n')
     plan = Plan(
-        routes=_routes(session, accounts, engine),
+        routes=routes,
         gateway=serving,
         listen=listen,
         secret_file=str(secret_file),
         public_name=public_name,
-        certificate=_absolute(certificate),
-        certificate_key=_absolute(certificate_key),
-        upstream_ca=_absolute(upstream_ca) or SYSTEM_CA,
+        certificate=files[0],
+        certificate_key=files[1],
+        upstream_ca=files[2] or SYSTEM_CA,
         cache=cache or 0.0,
     )
     made = {"nginx": nginx, "caddy": caddy, "envoy": envoy}[engine].configuration(plan)
@@ -156,4 +161,10 @@ def _checked_address(option: str, text: str) -> str:
 
 
 def _absolute(file: str | None) -> str | None:
-    return None if file is None else str(Path(file).absolute())
+    """Raises Usage for a name that the engines' languages would read as more than a name."""
+    if file is None:
+        return None
+    found = str(Path(file).absolute())
+    if not found.isprintable() or set(found) & set("\"'\\$`{}"):
+        raise Usage(f"{found} has characters that an engine's configuration cannot hold")
+    return found
