@@ -609,6 +609,17 @@ def test_codex_works_through_it_while_its_token_expires(
     assert rig.api.statuses[:2] == [401, 200]
 
 
+def test_codex_uses_its_tools_through_it(rig: LlmRig, keys: dict[str, str], tmp_path: Path) -> None:
+    config = CODEX_CONFIG.format(url=rig.url)
+    asked = 'CALL exec_command {"cmd": "echo $((6 * 7))"}'
+    # Its own sandbox needs more rights than tests have.
+    ran = codex(tmp_path, config, "--sandbox", "danger-full-access", asked, KEYFOB_KEY=keys["codex-here"])
+    assert ran.code == 0, ran.err
+    assert re.search(r"The tool said: .*\n42\b", ran.out, re.DOTALL), ran.out
+    last = rig.last()[2]["input"][-1]
+    assert (last["type"], last["call_id"]) == ("function_call_output", "call_1")
+
+
 def test_codexs_own_provider_goes_on_without_a_websocket(
     rig: LlmRig, keys: dict[str, str], tmp_path: Path
 ) -> None:
