@@ -259,6 +259,7 @@ class Engine:
             closing = getattr(part, "close", None)
             if closing is not None:
                 closing()
+        self.after_close()
 
 
 @dataclass(frozen=True, slots=True)
