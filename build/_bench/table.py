@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from . import commands, desktop, gateway, renewals, sockets, translation
+from . import commands, desktop, gateway, renewals, sockets, team, translation
 from .ground import CACHE, Ground, say
 from .measure import Row
 
@@ -30,6 +30,7 @@ PARTS: tuple[tuple[tuple[str, ...], Measure], ...] = (
     (("crowd",), lambda ground, quick: renewals.crowd(ground, 60 if quick else 1_000)),
     (("idle",), lambda ground, quick: desktop.idle(ground, 12 if quick else 75)),
     (("paint",), lambda ground, quick: desktop.paint(ground, 5 if quick else 20)),
+    (("team",), lambda ground, quick: team.rounds(ground, 20 if quick else 200)),
     (("proxied",), lambda ground, quick: gateway.proxied(ground, 2 if quick else 8, 1 if quick else 5)),
     (
         ("first-byte", "streams", "bodies"),
