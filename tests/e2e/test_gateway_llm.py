@@ -463,6 +463,7 @@ def test_terms_that_forbid_sharing_are_named(rig: LlmRig, clients: Clients) -> N
     key = rig.key("codex-here")
     try:
         preset.write_text(text + '[policy]\nshare = false\nshare_reason = "The terms forbid it"\n')
+        time.sleep(1.1)  # the gateway looks once a second
         with pytest.raises(openai.PermissionDeniedError, match="The terms forbid it") as refused:
             clients.openai(key).chat.completions.create(
                 model="gpt-5.5", messages=[{"role": "user", "content": "a"}]

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import re
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from keyfob.gateway.proxy.decisions import GRANTS_KNOWN_FOR
 from support.llm_server import ANTHROPIC_KEY, GEMINI_KEY, OPENAI_KEY, LlmServer
 from support.session import DesktopSession
 from support.workshop import Bench, bench_at
@@ -70,7 +68,6 @@ class LlmRig:
         """A key of the gateway for this account."""
         made = self.bench.keyfob("grants", "create", self.accounts[provider], *words, "--json")
         assert made.code == 0, made.err
-        time.sleep(GRANTS_KNOWN_FOR)  # what the gateway read just before may not have this grant
         return str(json.loads(made.out)["key"])
 
     def last(self) -> tuple[str, dict[str, str], Any]:

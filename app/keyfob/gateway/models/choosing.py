@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Final, NamedTuple, cast
 from urllib.parse import urlsplit
 
 from keyfob.core.errors import KeyfobError
 from keyfob.gateway.auth.result import AuthResult
 from keyfob.gateway.engines import SignerOf
-from keyfob.gateway.grants import fitting, is_operator
+from keyfob.gateway.grants import is_operator
 from keyfob.gateway.llm.formats import TITLES, Format
 from keyfob.gateway.llm.translate import can
 from keyfob.gateway.models.table import Entry
@@ -128,7 +127,7 @@ class Chooser:
         """Whether the caller has a grant for this account, whatever it allows."""
         if is_operator(caller):
             return True
-        return bool(fitting(await self._decisions.active.now(), caller, account, datetime.now(UTC)))
+        return bool(await self._decisions.active.of(caller, account))
 
     async def _of_entry(self, wanted: Wanted, entry: Entry, model: str) -> Target:
         if not await self.may_use(wanted.caller, entry.account):
@@ -151,7 +150,7 @@ class Chooser:
         """Whose account of this name the caller's grants are for."""
         if is_operator(caller):
             return None
-        found = fitting(await self._decisions.active.now(), caller, account, datetime.now(UTC))
+        found = await self._decisions.active.of(caller, account)
         return found[0].account_tenant if found else None
 
     async def _usable(self, caller: AuthResult) -> list[tuple[str | None, LlmApi]]:
@@ -159,9 +158,7 @@ class Chooser:
         if is_operator(caller):
             own = await asyncio.to_thread(lambda: self._signers(None).llm_accounts())
             return [(None, api) for api in own]
-        grants = await self._decisions.active.now()
-        now = datetime.now(UTC)
-        accounts = sorted({one.account for one in grants if one.is_active(now) and one.is_for(caller)})
+        accounts = sorted({one.account for one in await self._decisions.active.of(caller)})
         known = [(await self._tenant(caller, account), account) for account in accounts]
         return await asyncio.to_thread(self._known, known)
 
@@ -175,7 +172,7 @@ class Chooser:
     async def _allows(self, wanted: Wanted, route: Route) -> bool:
         if is_operator(wanted.caller):
             return True
-        found = fitting(await self._decisions.active.now(), wanted.caller, route.account, datetime.now(UTC))
+        found = await self._decisions.active.of(wanted.caller, route.account)
         return any(grant.covers(wanted.method, route.path, route.host) for grant in found)
 
 

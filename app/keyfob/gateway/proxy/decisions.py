@@ -20,6 +20,7 @@ from keyfob.gateway.proxy import problems
 from keyfob.gateway.proxy.routes import NotRoutableError, Route, route_of
 
 GRANTS_KNOWN_FOR = 0.8  # seconds: an ended grant is in force nowhere after one second
+LOOK_AGAIN = 0.1  # seconds between two looks for a grant that was just made
 
 
 @dataclass(frozen=True)
@@ -40,19 +41,35 @@ class RefusedError(Exception):
 
 
 class ActiveGrants:
-    """The grants that have not ended, read at most once in `GRANTS_KNOWN_FOR`. For one event loop."""
+    """The grants that have not ended, read once in `GRANTS_KNOWN_FOR`, and sooner for a caller who seems to
+    have none: theirs may be new. For one event loop.
+    """
 
     def __init__(self, sessions: sessionmaker[Session] | None) -> None:
         self._sessions = sessions
         self._read: tuple[float, list[Grant]] = (0.0, [])
         self._reading = asyncio.Lock()
 
-    async def now(self) -> list[Grant]:
-        """Raises Transient if the database cannot be reached."""
+    async def of(self, caller: AuthResult, account: str | None = None) -> list[Grant]:
+        """Those that this caller may use, of all accounts or of one. Raises as `now`."""
+        for known_for in (GRANTS_KNOWN_FOR, LOOK_AGAIN):
+            known, moment = await self.now(known_for), datetime.now(UTC)
+            if account is not None:
+                found = fitting(known, caller, account, moment)
+            else:
+                found = [one for one in known if one.is_active(moment) and one.is_for(caller)]
+            if found:
+                break
+        return found
+
+    async def now(self, known_for: float = GRANTS_KNOWN_FOR) -> list[Grant]:
+        """All of them, as they were at most `known_for` seconds ago. Raises Transient if the database cannot
+        be reached.
+        """
         if self._sessions is None:
             return []
         read_at, known = self._read
-        if read_at and time.monotonic() - read_at < GRANTS_KNOWN_FOR:
+        if read_at and time.monotonic() - read_at < known_for:
             return known
         async with self._reading:
             if self._read[0] != read_at:
@@ -108,7 +125,7 @@ class Decisions:
             raise self.not_known()
         if is_operator(caller):
             return Decision(caller, route, None)
-        found = fitting(await self.active.now(), caller, route.account, datetime.now(UTC))
+        found = await self.active.of(caller, route.account)
         fits = [grant for grant in found if grant.covers(method, route.path, route.host)]
         spent = [one for one in fits if self._is_spent(one)]
         if not fits and caller is LOCAL:

@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 
 from aiohttp import web
 
+from keyfob.gateway.grants import LOCAL
 from keyfob.gateway.proxy.decisions import ActiveGrants
 
 TABLES: Final = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
@@ -44,7 +45,7 @@ class LocalCallers:
         """Whether this request may use grants to `local`. Raises Transient if the grants cannot be read."""
         if not could_be_local(request.headers.keys(), request.headers.get("User-Agent", "")):
             return False
-        if not any(grant.who == "local" for grant in await self._active.now()):
+        if not any(grant.who == "local" for grant in await self._active.of(LOCAL)):
             return False
         transport = request.transport
         peer = transport.get_extra_info("peername") if transport is not None else None
