@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from support.postgres import Postgres
-from support.team_rig import RotatingProvider, Team
+from support.team_rig import Gateway, RotatingProvider, Team
 
 pytestmark = [pytest.mark.servers, pytest.mark.network]
 Shared = tuple[Team, RotatingProvider]
@@ -163,3 +163,28 @@ def test_commands_use_the_accounts_of_the_team(team: Team, provider: RotatingPro
     assert team.gateways[0].get("cli").status_code == 200
     here = team.keyfob("accounts", KEYFOB_DATABASE_URL="")
     assert "shop/cli" not in here.stdout
+
+
+def test_a_tenants_key_reaches_its_own_account_alone(team: Team, provider: RotatingProvider) -> None:
+    """Tenants are walls: what is another's answers as what is not there."""
+    team.fill("tenants", left=-5, tenant="acme")
+    team.fill("servers", left=600)
+    made = team.keyfob(
+        "grants", "create", "shop/tenants", "--account-tenant", "acme", "--name", "bot", "--json"
+    )
+    assert made.returncode == 0, made.stderr
+    key = json.loads(made.stdout)["key"]
+    stranger = team.keyfob("keys", "create", "--user", "eve", "--tenant", "rival", "--admin").stdout.strip()
+    gateway = Gateway(team.env("tenants"), key=None)
+    try:
+        assert gateway.get("tenants", key).status_code == 200
+        assert provider.given["tenants"] == 1
+        others = [gateway.get("servers", key), gateway.get("nobody", key)]
+        others += [gateway.get("tenants", stranger), gateway.get("nobody", stranger)]
+        assert {answer.status_code for answer in others} == {403}
+        assert len({answer.text for answer in others}) == 1
+        listed = team.keyfob("accounts", "--json", KEYFOB_TENANT="acme")
+        assert [account["id"] for account in json.loads(listed.stdout)["accounts"]] == ["shop/tenants"]
+        assert "shop/tenants" not in team.keyfob("accounts").stdout
+    finally:
+        gateway.stop()

@@ -39,6 +39,11 @@ class Postgres:
     def url(self) -> str:
         return f"postgresql://{USER}@/{USER}?host={quote(str(self._root))}"
 
+    @property
+    def programs(self) -> Path:
+        """The folder of its programs, such as createdb and pg_dump."""
+        return self._bin
+
     def _run(self, program: str, *words: str) -> None:
         as_user = (
             ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--init-groups"] if os.geteuid() == 0 else []

@@ -136,10 +136,11 @@ class RotatingProvider:
 class Gateway:
     """A `keyfob serve` of its own."""
 
-    def __init__(self, env: dict[str, str]) -> None:
+    def __init__(self, env: dict[str, str], key: str | None = KEY) -> None:
+        """`key`: one for all callers. None: those of the database."""
         self.process = subprocess.Popen(
             [sys.executable, "-m", "keyfob", "serve", "--port", "0"],
-            env=env | {"KEYFOB_GATEWAY_KEY": KEY},
+            env=env | ({"KEYFOB_GATEWAY_KEY": key} if key is not None else {}),
             stdout=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
             text=True,
