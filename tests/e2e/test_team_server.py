@@ -62,7 +62,7 @@ def test_an_expired_token_is_renewed_once_and_all_callers_are_served(
 ) -> None:
     for number in range(3):
         team.fill(f"round{number}", left=-5)
-        assert served(team, f"round{number}") == [200] * 8
+        assert set(served(team, f"round{number}")) == {200}
         assert provider.given[f"round{number}"] == 1
     assert provider.dead == set()
 
@@ -71,7 +71,7 @@ def test_a_lock_outlives_a_slow_provider(team: Team, provider: RotatingProvider)
     """Longer than the database's statement timeout, and than the time that a lost holder has."""
     team.fill("slow", left=-5)
     provider.delay = 12.0
-    assert served(team, "slow", each=1) == [200] * 4
+    assert set(served(team, "slow", each=1)) == {200}
     assert (provider.given["slow"], provider.dead) == (1, set())
 
 
@@ -97,7 +97,7 @@ def test_the_database_goes_away_while_the_provider_answers(
     while set(served(team, label, each=1)) != {200} and time.monotonic() < end:
         time.sleep(0.5)  # a gateway says 503 while it cannot reach the database
     first.join()
-    assert served(team, label, each=1) == [200] * 4
+    assert set(served(team, label, each=1)) == {200}
     assert (provider.given[label], provider.dead) == (1, set())
 
 
@@ -124,18 +124,18 @@ def test_a_gateway_is_killed_while_the_provider_answers(team: Team, provider: Ro
     team.gateways.remove(victim)
     provider.delay = 0.0
     assert len(failed) == 1
-    assert served(team, "killed", each=1) == [200] * 3
+    assert set(served(team, "killed", each=1)) == {200}
     assert (provider.given["killed"], provider.dead) == (1, set())
 
 
 def test_the_servers_renew_ahead_and_each_account_once(team: Team, provider: RotatingProvider) -> None:
     """No caller asks: whichever gateway looks first takes the lock."""
     team.fill("ahead", left=30)
-    team.fill("ahead", left=30, tenant="acme")  # nobody of this tenant has called yet
-    end = time.monotonic() + 60
-    while provider.given["ahead"] < 1 and time.monotonic() < end:
+    team.fill("ahead-acme", left=30, tenant="acme")  # nobody of this tenant has called yet
+    end = time.monotonic() + 90
+    while not (provider.given["ahead"] and provider.given["ahead-acme"]) and time.monotonic() < end:
         time.sleep(0.5)
-    assert provider.given["ahead"] >= 1
+    assert (provider.given["ahead"], provider.given["ahead-acme"], provider.dead) == (1, 1, set())
 
 
 def test_s63_a_tenant_does_not_see_the_servers_accounts(team: Team, provider: RotatingProvider) -> None:
@@ -167,10 +167,10 @@ def test_commands_use_the_accounts_of_the_team(team: Team, provider: RotatingPro
 
 def test_a_tenants_key_reaches_its_own_account_alone(team: Team, provider: RotatingProvider) -> None:
     """Tenants are walls: what is another's answers as what is not there."""
-    team.fill("tenants", left=-5, tenant="acme")
+    team.fill("tenants", left=-5, tenant="walls")
     team.fill("servers", left=600)
     made = team.keyfob(
-        "grants", "create", "shop/tenants", "--account-tenant", "acme", "--name", "bot", "--json"
+        "grants", "create", "shop/tenants", "--account-tenant", "walls", "--name", "bot", "--json"
     )
     assert made.returncode == 0, made.stderr
     key = json.loads(made.stdout)["key"]
@@ -183,7 +183,7 @@ def test_a_tenants_key_reaches_its_own_account_alone(team: Team, provider: Rotat
         others += [gateway.get("tenants", stranger), gateway.get("nobody", stranger)]
         assert {answer.status_code for answer in others} == {403}
         assert len({answer.text for answer in others}) == 1
-        listed = team.keyfob("accounts", "--json", KEYFOB_TENANT="acme")
+        listed = team.keyfob("accounts", "--json", KEYFOB_TENANT="walls")
         assert [account["id"] for account in json.loads(listed.stdout)["accounts"]] == ["shop/tenants"]
         assert "shop/tenants" not in team.keyfob("accounts").stdout
     finally:

@@ -67,7 +67,7 @@ class Known(ActiveGrants):
         super().__init__(None)
         self.known = list(known)
 
-    async def now(self) -> list[Grant]:
+    async def now(self, known_for: float = 0) -> list[Grant]:
         return self.known
 
 

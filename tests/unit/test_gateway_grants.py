@@ -136,7 +136,7 @@ def test_routes() -> None:
 
 def test_a_route_to_another_host_of_the_account() -> None:
     found = route_of("/github@GitHub.com:8443/al%20x/acme/app.git?service=a")
-    assert found == ("github/al x", "/acme/app.git", "service=a", "github.com:8443")
+    assert found == ("github/al x", "/acme/app.git", "service=a", "github.com:8443", None)
     assert found.prefix == "/github@github.com:8443/al%20x"
     assert route_of("/github%40github.com/a/b").host == "github.com"
 

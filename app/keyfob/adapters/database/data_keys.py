@@ -18,8 +18,9 @@ from sqlalchemy import Connection, text
 
 from keyfob.adapters.database.database import ServerDatabase
 from keyfob.adapters.database.master_keys import MasterKeys
-from keyfob.core.errors import KeychainError
+from keyfob.core.errors import Fault, KeychainError
 
+TRIES = 50  # to find the active data key while it is replaced again and again
 # Who writes keeps the active key active until its transaction ends.
 _ACTIVE = text("SELECT key_id FROM keyfob_data_keys WHERE tenant = :tenant AND active FOR SHARE")
 _RETIRE = text("UPDATE keyfob_data_keys SET active = false WHERE tenant = :tenant AND active")
@@ -54,11 +55,14 @@ class DataKeys:
 
     def active(self, connection: Connection, tenant: str) -> tuple[str, AESGCM]:
         """The key that seals now, inside a transaction. The first one is made here."""
-        name = connection.execute(_ACTIVE, {"tenant": tenant}).scalar()
-        if name is None:
+        for _ in range(TRIES):
+            name = connection.execute(_ACTIVE, {"tenant": tenant}).scalar()
+            if name is not None:
+                return str(name), self.key(connection, tenant, str(name))
+            # There is none yet. Or the query waited for a replacement, and does not see the key that came
+            # with it: the next one does, unless that key was replaced in the meantime too.
             self._make(connection, tenant)
-            name = connection.execute(_ACTIVE, {"tenant": tenant}).scalar_one()
-        return str(name), self.key(connection, tenant, str(name))
+        raise Fault("The account store is busy", code="store_busy")
 
     def key(self, connection: Connection, tenant: str, name: str) -> AESGCM:
         """The key of this id, inside a transaction. Raises KeychainError `entry_damaged` if there is none."""

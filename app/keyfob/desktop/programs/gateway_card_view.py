@@ -52,7 +52,7 @@ class GatewayCardView(QWidget):
         self._sign = Picture(theme, "warning", "warn", 18)
         self.title, self.text = label("", "strong", wrap=True), label("", "small", wrap=True)
         self.address = AddressField(theme, "Copy address")
-        self.button = button("")
+        self.button = button("Try again")
         self.button.clicked.connect(lambda: self.pressed.emit(self._action))
         texts = QVBoxLayout()
         texts.setSpacing(px(1))
@@ -90,8 +90,9 @@ class GatewayCardView(QWidget):
         self.text.setText(card.text)
         self.address.show_address(card.address)
         self.address.setVisible(bool(card.address))
-        self.button.setText(card.button)
-        self.button.setAccessibleName(card.button)
+        if card.button:
+            self.button.setText(card.button)
+            self.button.setAccessibleName(card.button)
         self.button.setVisible(bool(card.button))
         restyle(self)
         if before is not None and before.title != card.title and self.isVisible():
