@@ -150,7 +150,7 @@ COMMAND_SAVES_FOR = timedelta(seconds=60)  # a command without a terminal does n
 
 
 def nothing() -> None:
-    """For an end at which nothing is to do."""
+    """The default if no clean-up is needed."""
 
 
 @dataclass(frozen=True, slots=True)

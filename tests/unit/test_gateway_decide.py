@@ -197,6 +197,7 @@ def test_the_secret_may_change_and_must_be_private(tmp_path: Path, monkeypatch: 
     made = make_secret(file)
     assert (make_secret(file), len(made), file.stat().st_mode & 0o777) == (made, 64, 0o600)
     assert EngineSecret(file).matches(made)
+    assert not EngineSecret(file).matches("\udcff")  # a header that is not UTF-8
     file.chmod(0o644)
     with pytest.raises(SettingWrong, match="Other users can read"):
         read_secret(file)

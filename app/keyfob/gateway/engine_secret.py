@@ -35,7 +35,9 @@ class EngineSecret:
         if now - self._looked_at >= LOOK_AGAIN:
             found = read_secret(self._file)
             self._value, self._looked_at = found.encode() if found is not None else None, now
-        return self._value is not None and hmac.compare_digest(given.encode(), self._value)
+        return self._value is not None and hmac.compare_digest(
+            given.encode("utf-8", "surrogatepass"), self._value
+        )
 
 
 def read_secret(file: Path) -> str | None:

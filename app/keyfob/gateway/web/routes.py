@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 
 from keyfob.core.errors import KeyfobError, NotFound, SignInEnded, Transient, Usage
 from keyfob.core.provider import EMPTY
+from keyfob.core.text import plain
 from keyfob.gateway.web import pages
 from keyfob.gateway.web.cookies import BROWSER, SESSION, clearing, new_id
 from keyfob.gateway.web.sign_ins import NotThisBrowserError, method_of
@@ -144,7 +145,8 @@ class Routes:
         return _redirect(self._settings.home, clearing(SESSION), clearing(BROWSER))
 
     def _failed(self, error: KeyfobError) -> WebResponse:
-        log.info("a web sign-in ended: %s (%s)", error.code, error.detail or "no details")
+        # A provider may have a part in the details: one line, of bounded length.
+        log.info("a web sign-in ended: %s (%s)", error.code, plain(error.detail, 200) or "no details")
         match error:
             case NotThisBrowserError():
                 status, title = 400, "Start again"
